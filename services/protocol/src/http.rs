@@ -1,0 +1,58 @@
+//! Bodies of the public HTTP API. Ids are decimal strings there, money and amounts are numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::saga::RefusalCode;
+
+/// The port on which every service of ours listens inside the stack.
+pub const SERVICE_PORT: u16 = 8000;
+
+/// The body of a business rejection (400).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    pub code: RefusalCode,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCreated {
+    pub order_id: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub order_id: String,
+    pub paid: bool,
+    /// Item id and quantity, one entry an item.
+    pub items: Vec<(String, i64)>,
+    pub user_id: String,
+    pub total_cost: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemCreated {
+    pub item_id: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub stock: i64,
+    pub price: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCreated {
+    pub user_id: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub user_id: String,
+    pub credit: i64,
+}
+
+/// The answer of every `batch_init`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchInitialised {
+    pub msg: String,
+}
