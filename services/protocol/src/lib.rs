@@ -3,6 +3,7 @@
 //!
 //! Pure data: serde only, no IO. Start with [`saga`] for the messages of one checkout.
 
+pub mod agent;
 pub mod db;
 pub mod http;
 pub mod id;

@@ -1,0 +1,151 @@
+//! What every node of a cluster holds, as one hash a table: equal on all of them once the standbys have
+//! replayed what the primary had flushed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use protocol::agent::{ClusterDigest, NodeDigest, TableDigest};
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    config::{ClusterNodes, Config},
+    databases,
+    error::{Error, one_line},
+    sql,
+};
+
+/// How long a standby may take to replay what the primary had flushed when it was read.
+const REPLAY_MAX: Duration = Duration::from_secs(10);
+const REPLAY_POLL: Duration = Duration::from_millis(50);
+
+/// The digests of every cluster; a node that cannot be read says so in its own entry.
+pub async fn clusters(config: &Config, http: &reqwest::Client) -> Vec<ClusterDigest> {
+    join_all(config.clusters.0.iter().map(|nodes| async {
+        ClusterDigest {
+            cluster: nodes.name.clone(),
+            nodes: cluster(config, nodes, http).await,
+        }
+    }))
+    .await
+}
+
+async fn cluster(config: &Config, nodes: &ClusterNodes, http: &reqwest::Client) -> Vec<NodeDigest> {
+    let primary = match databases::primary(nodes, http).await {
+        Ok(state) => state.name,
+        Err(error) => {
+            let told = one_line(&error);
+            return nodes.nodes.iter().map(|n| unread(n, &told)).collect();
+        }
+    };
+    // The primary first: the standbys are compared at its position or later.
+    let (first, flushed) = match on_primary(config, &primary).await {
+        Ok(read) => read,
+        Err(error) => {
+            let told = one_line(&error);
+            return nodes.nodes.iter().map(|n| unread(n, &told)).collect();
+        }
+    };
+    let standbys = nodes.nodes.iter().filter(|node| **node != primary);
+    let others = join_all(standbys.map(|node| async {
+        match on_standby(config, node, &flushed).await {
+            Ok(digest) => digest,
+            Err(error) => unread(node, &one_line(&error)),
+        }
+    }))
+    .await;
+    let mut all = vec![first];
+    all.extend(others);
+    all
+}
+
+fn unread(node: &str, why: &str) -> NodeDigest {
+    NodeDigest {
+        node: node.to_owned(),
+        in_recovery: false,
+        tables: BTreeMap::new(),
+        error: Some(why.to_owned()),
+    }
+}
+
+async fn on_primary(config: &Config, node: &str) -> Result<(NodeDigest, String), Error> {
+    let mut connection = sql::connect(config, node).await?;
+    let digest = tables(&mut connection, node).await?;
+    // Asked for afterwards: every row that the digest saw was flushed before this position.
+    let flushed = sqlx::query_scalar("select pg_current_wal_flush_lsn()::text")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(sql::failed(node, "cannot read its position"))?;
+    Ok((digest, flushed))
+}
+
+async fn on_standby(config: &Config, node: &str, flushed: &str) -> Result<NodeDigest, Error> {
+    let mut connection = sql::connect(config, node).await?;
+    let deadline = Instant::now() + REPLAY_MAX;
+    loop {
+        let replayed: Option<bool> =
+            sqlx::query_scalar("select pg_last_wal_replay_lsn() >= $1::text::pg_lsn")
+                .bind(flushed)
+                .fetch_one(&mut connection)
+                .await
+                .map_err(sql::failed(node, "cannot read its position"))?;
+        if replayed == Some(true) {
+            return tables(&mut connection, node).await;
+        }
+        if Instant::now() >= deadline {
+            let mut digest = tables(&mut connection, node).await?;
+            digest.error = Some(format!(
+                "has not replayed {flushed} within {} s",
+                REPLAY_MAX.as_secs()
+            ));
+            return Ok(digest);
+        }
+        sleep(REPLAY_POLL).await;
+    }
+}
+
+/// Digests every permanent table of the schema `public` in one transaction. Unlogged tables exist on the
+/// primary alone.
+async fn tables(connection: &mut PgConnection, node: &str) -> Result<NodeDigest, Error> {
+    let failed = |attempt| sql::failed(node, attempt);
+    sqlx::query("begin isolation level repeatable read read only")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("cannot begin a transaction"))?;
+    let in_recovery: bool = sqlx::query_scalar("select pg_is_in_recovery()")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed("cannot ask for its role"))?;
+    let names: Vec<(String, String)> = sqlx::query_as(
+        "select c.relname::text, quote_ident(c.relname) from pg_class c \
+         join pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = 'public' and c.relkind = 'r' and c.relpersistence = 'p' \
+         order by c.relname",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(failed("cannot list its tables"))?;
+    let mut digests = BTreeMap::new();
+    for (name, quoted) in names {
+        let query = format!(
+            "select count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text \
+             from public.{quoted} t"
+        );
+        // The name comes quoted from the catalogue of our own database.
+        let (rows, digest) = sqlx::query_as(AssertSqlSafe(query))
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed("cannot digest its tables"))?;
+        digests.insert(name, TableDigest { rows, digest });
+    }
+    sqlx::query("commit")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("cannot end the transaction"))?;
+    Ok(NodeDigest {
+        node: node.to_owned(),
+        in_recovery,
+        tables: digests,
+        error: None,
+    })
+}
