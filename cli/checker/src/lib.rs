@@ -1,1 +1,27 @@
-//! placeholder
+//! Judges a run of the shop: its clients' history and the databases' final rows in, a verdict out.
+//!
+//! Pure: no IO, no clock, no randomness, so a stored run is judged the same again on any machine.
+//!
+//! ```text
+//! let history = History::parse(&bytes)?;             // history.jsonl, see `history`
+//! let initial: Initial = …;                          // rows before the load, see `snapshot`
+//! let snapshots: Vec<Snapshot> = …;                  // two final reads, a few seconds apart
+//! let evidence: Evidence = …;                        // what the harness saw, see `evidence`
+//! let judgement = judge(&Run { history: &history, initial: &initial, snapshots: &snapshots,
+//!                              evidence: &evidence, budgets: &Budgets::default() });
+//! std::process::exit(judgement.exit_code);
+//! ```
+//!
+//! While a run goes on, [`outcome::classify`] says what each HTTP exchange means.
+
+pub mod availability;
+pub mod evidence;
+pub mod history;
+pub mod outcome;
+pub mod snapshot;
+pub mod verdict;
+
+pub use evidence::Evidence;
+pub use history::History;
+pub use snapshot::{Initial, Snapshot};
+pub use verdict::{Budgets, Judgement, Verdict};

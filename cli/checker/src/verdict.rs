@@ -1,0 +1,350 @@
+//! The verdict of a run, and everything `result.json` says.
+
+use std::fmt;
+
+use protocol::OrderId;
+use serde::{Deserialize, Serialize};
+
+use crate::{availability::Availability, snapshot::Subject};
+
+/// What a [`Judgement`]'s `format` says.
+pub const FORMAT: &str = "webshop-result";
+/// The version of the result that this checker writes.
+pub const VERSION: u32 = 1;
+/// How many violations of one check a result carries whole. All of them are counted.
+pub const VIOLATIONS_MAX: usize = 1000;
+
+/// What a run proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everything holds, and there was enough to see.
+    Pass,
+    /// At least one check failed.
+    Violation,
+    /// Too little evidence, never healthy, a fault without effect, or not quiescent.
+    Unknown,
+    /// Consistent, but slower to recover or less available than the budget allows.
+    Slo,
+    /// Docker or the stack could not do what was asked.
+    Harness,
+}
+
+impl Verdict {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Violation => 1,
+            Self::Unknown => 2,
+            Self::Slo => 3,
+            Self::Harness => 4,
+        }
+    }
+
+    /// The verdict of both together.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        const WORST_FIRST: [Verdict; 5] = [
+            Verdict::Violation,
+            Verdict::Harness,
+            Verdict::Unknown,
+            Verdict::Slo,
+            Verdict::Pass,
+        ];
+        WORST_FIRST
+            .into_iter()
+            .find(|verdict| *verdict == self || *verdict == other)
+            .unwrap_or(self)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "PASS",
+            Self::Violation => "VIOLATION",
+            Self::Unknown => "UNKNOWN",
+            Self::Slo => "SLO",
+            Self::Harness => "HARNESS",
+        })
+    }
+}
+
+/// What a run must reach. `Budgets::default()` asks for evidence and for nothing of speed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Budgets {
+    /// Ok operations before the first fault took effect (of the whole run where no fault is planned).
+    pub ok_before_min: u64,
+    /// Ok operations while a fault was in effect.
+    pub ok_during_min: u64,
+    /// Ok operations after the last fault was healed.
+    pub ok_after_min: u64,
+    /// The longest recovery allowed.
+    pub recovery_ms_max: Option<u64>,
+    /// The longest wait allowed for an ok checkout after a fault.
+    pub first_checkout_ms_max: Option<u64>,
+    /// The least share of the operations that must be served, 0 to 1.
+    pub served_ratio_min: Option<f64>,
+    /// How many checkouts may be answered with a 5xx.
+    pub server_errors_max: Option<u64>,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            ok_before_min: 20,
+            ok_during_min: 1,
+            ok_after_min: 20,
+            recovery_ms_max: None,
+            first_checkout_ms_max: None,
+            served_ratio_min: None,
+            server_errors_max: None,
+        }
+    }
+}
+
+/// The checks of a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    Compensation,
+    Double,
+    Atomicity,
+    Acknowledged,
+    Phantom,
+    Credit,
+    Stock,
+    NonNegative,
+    Monotone,
+    Replicas,
+    Settled,
+}
+
+impl Check {
+    /// Every check, in the order in which a result lists them. The first five give an order its one label.
+    pub const ALL: [Self; 11] = [
+        Self::Compensation,
+        Self::Double,
+        Self::Atomicity,
+        Self::Acknowledged,
+        Self::Phantom,
+        Self::Credit,
+        Self::Stock,
+        Self::NonNegative,
+        Self::Monotone,
+        Self::Replicas,
+        Self::Settled,
+    ];
+
+    /// Its name in a result and on a terminal.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compensation => "compensation",
+            Self::Double => "double",
+            Self::Atomicity => "atomicity",
+            Self::Acknowledged => "acknowledged",
+            Self::Phantom => "phantom",
+            Self::Credit => "credit",
+            Self::Stock => "stock",
+            Self::NonNegative => "non-negative",
+            Self::Monotone => "monotone",
+            Self::Replicas => "replicas",
+            Self::Settled => "settled",
+        }
+    }
+
+    /// Whether a violation can be seen while sagas are still running.
+    #[must_use]
+    pub fn needs_quiescence(self) -> bool {
+        !matches!(
+            self,
+            Self::NonNegative | Self::Monotone | Self::Replicas | Self::Settled
+        )
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The name of a defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Label {
+    PhantomRefund,
+    Double,
+    Torn,
+    LostAck,
+    Phantom,
+    CreditLeak,
+    StockLeak,
+    Overspend,
+    Oversell,
+    Reverted,
+    SplitBrain,
+    Diverged,
+    Stuck,
+}
+
+impl Label {
+    /// The check that finds it.
+    #[must_use]
+    pub fn check(self) -> Check {
+        match self {
+            Self::PhantomRefund => Check::Compensation,
+            Self::Double => Check::Double,
+            Self::Torn => Check::Atomicity,
+            Self::LostAck => Check::Acknowledged,
+            Self::Phantom => Check::Phantom,
+            Self::CreditLeak => Check::Credit,
+            Self::StockLeak => Check::Stock,
+            Self::Overspend | Self::Oversell => Check::NonNegative,
+            Self::Reverted => Check::Monotone,
+            Self::SplitBrain | Self::Diverged => Check::Replicas,
+            Self::Stuck => Check::Settled,
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PhantomRefund => "PHANTOM_REFUND",
+            Self::Double => "DOUBLE",
+            Self::Torn => "TORN",
+            Self::LostAck => "LOST_ACK",
+            Self::Phantom => "PHANTOM",
+            Self::CreditLeak => "CREDIT_LEAK",
+            Self::StockLeak => "STOCK_LEAK",
+            Self::Overspend => "OVERSPEND",
+            Self::Oversell => "OVERSELL",
+            Self::Reverted => "REVERTED",
+            Self::SplitBrain => "SPLIT_BRAIN",
+            Self::Diverged => "DIVERGED",
+            Self::Stuck => "STUCK",
+        })
+    }
+}
+
+/// What became of one check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Held,
+    Violated,
+    /// Something was found, but the shop was not quiet, so it proves nothing.
+    Suspected,
+    /// There was too little to look at.
+    Undecided,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Held => "held",
+            Self::Violated => "violated",
+            Self::Suspected => "suspected",
+            Self::Undecided => "undecided",
+        })
+    }
+}
+
+/// One check of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    pub name: Check,
+    pub status: Status,
+    /// How many things it looked at.
+    pub counted: u64,
+    /// How many of them are wrong.
+    pub violations: u64,
+}
+
+/// One defect, with its explanation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    pub label: Label,
+    pub check: Check,
+    /// Found while the shop was not quiet: it proves nothing yet.
+    pub suspected: bool,
+    pub subject: Subject,
+    /// The orders that it is about, ascending.
+    pub orders: Vec<OrderId>,
+    /// Claim, evidence, contradiction, and how to see it again.
+    pub text: String,
+}
+
+/// The headline figures of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Orders in the run's data or history.
+    pub orders: u64,
+    /// Orders by what their clients were told.
+    pub orders_ok: u64,
+    pub orders_info: u64,
+    pub orders_fail: u64,
+    /// Orders whose outcome was unknown to the client and that were found to be wholly done.
+    pub orders_info_done: u64,
+    /// Acknowledged orders of which something is missing.
+    pub lost_acknowledged: u64,
+    /// By name of the operation.
+    pub operations: Vec<OperationTotal>,
+    /// Charged less refunded, over all orders.
+    pub money_charged: i64,
+    /// Taken less given back, over all orders.
+    pub stock_taken: i64,
+}
+
+/// What came of the logical operations of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationTotal {
+    pub name: String,
+    pub ok: u64,
+    pub fail: u64,
+    pub info: u64,
+}
+
+/// The result of a run: `result.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    pub format: String,
+    pub version: u32,
+    pub run: String,
+    pub verdict: Verdict,
+    pub exit_code: u8,
+    /// Why it is not a PASS; empty for one.
+    pub reasons: Vec<String>,
+    pub checks: Vec<CheckReport>,
+    /// Up to [`VIOLATIONS_MAX`] of each check.
+    pub violations: Vec<Violation>,
+    pub availability: Availability,
+    pub totals: Totals,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_verdict_wins_in_the_order_1_4_2_3_0() {
+        let order = [
+            Verdict::Violation,
+            Verdict::Harness,
+            Verdict::Unknown,
+            Verdict::Slo,
+            Verdict::Pass,
+        ];
+        assert_eq!(order.map(Verdict::exit_code), [1, 4, 2, 3, 0]);
+        for (rank, worse) in order.into_iter().enumerate() {
+            for better in &order[rank..] {
+                assert_eq!(worse.worst(*better), worse);
+                assert_eq!(better.worst(worse), worse);
+            }
+        }
+    }
+}
