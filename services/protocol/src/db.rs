@@ -86,11 +86,132 @@ pub struct NodeState {
     pub streaming: bool,
     /// PostgreSQL's system identifier as a decimal string, empty before there is data.
     pub system_id: String,
+    /// The latest epoch whose beginning stands in this node's own data: what it holds, not what it heard of.
+    #[serde(default)]
+    pub data_epoch: u64,
+    /// The node that this one streams from, or waits to stream from.
+    #[serde(default)]
+    pub following: Option<String>,
+}
+
+impl NodeState {
+    /// How much of the cluster's history this node holds.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position {
+            epoch: self.data_epoch,
+            lsn: self.lsn,
+        }
+    }
+}
+
+/// How much history a node holds. Of two nodes, the greater holds every commit that the other may have acknowledged.
+///
+/// The epoch comes first: a deposed primary's log may be longer and yet lack what its successor acknowledged.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Position {
+    /// The latest epoch whose beginning stands in the data.
+    pub epoch: u64,
+    pub lsn: Lsn,
+}
+
+/// Asks a peer for its word that it feeds nobody older than `epoch`: the body of `POST /grant`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantRequest {
+    /// The node that wants to lead.
+    pub candidate: String,
+    /// The epoch it wants to lead; above every epoch it has heard of.
+    pub epoch: u64,
+    pub action: Takeover,
+}
+
+/// How the candidate would become primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Takeover {
+    /// A standby with this much history wants to be promoted.
+    Promote { position: Position },
+    /// The primary of epoch `led` came back and wants to go on.
+    Resume { led: u64 },
+}
+
+/// The answer to a [`GrantRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantAnswer {
+    /// The node that answers.
+    pub name: String,
+    /// Its epoch after the answer.
+    pub epoch: u64,
+    /// `None`: granted.
+    pub refusal: Option<GrantRefusal>,
+}
+
+/// Why a grant is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantRefusal {
+    /// It streams from a living primary: a false alarm.
+    Streaming,
+    /// It is the primary.
+    Primary,
+    /// It is becoming primary itself.
+    Promoting,
+    /// It has granted, led or followed this epoch or a higher one.
+    Epoch,
+    /// It may hold acknowledged commits that the candidate lacks.
+    MoreHistory,
+    /// Its data is gone, unfinished or half rewound: its word is worth nothing.
+    NoData,
+    /// Its PostgreSQL is not up yet, so it cannot tell what it holds.
+    NotReady,
+}
+
+impl fmt::Display for GrantRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Streaming => "it streams from a living primary",
+            Self::Primary => "it is the primary",
+            Self::Promoting => "it is becoming primary itself",
+            Self::Epoch => "it knows of this epoch or a higher one",
+            Self::MoreHistory => "it holds more history",
+            Self::NoData => "it has no data to vouch for",
+            Self::NotReady => "its PostgreSQL is not up",
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_epoch_outweighs_a_longer_log() {
+        let deposed = Position {
+            epoch: 1,
+            lsn: Lsn(900),
+        };
+        let successor = Position {
+            epoch: 2,
+            lsn: Lsn(500),
+        };
+        assert!(successor > deposed);
+    }
+
+    #[test]
+    fn an_account_without_the_later_fields_is_read() {
+        let text = r#"{"name":"stock-db-1","node_id":1,"role":"standby","epoch":3,"has_data":true,
+            "timeline":2,"lsn":"0/10","streaming":true,"system_id":"7"}"#;
+        let state: NodeState = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            state.position(),
+            Position {
+                epoch: 0,
+                lsn: Lsn(16)
+            }
+        );
+    }
 
     #[test]
     fn an_lsn_reads_back_as_written() {
