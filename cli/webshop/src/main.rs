@@ -1,1 +1,52 @@
-fn main() {}
+//! `webshop`: one replicated web shop on Docker Swarm, and the proof that it stayed consistent.
+
+mod cli;
+mod commands;
+mod exit;
+mod failure;
+mod interrupt;
+mod printer;
+mod progress;
+mod session;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::exit::Exit;
+use crate::printer::Printer;
+use crate::session::Session;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::of_usage(&error).into(),
+    };
+    let printer = Printer::detect();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&printer, &error.into()).into(),
+    };
+    runtime.block_on(run(cli, printer)).into()
+}
+
+async fn run(cli: Cli, printer: Printer) -> Exit {
+    session::start_logging();
+    let (session, drawing) = Session::start(cli.global, printer.clone());
+    let interrupt = session.interrupt.clone();
+    let outcome = commands::dispatch(cli.command, session).await;
+    // The session is gone, and with it the sender of progress: the drawing ends by itself.
+    drawing.finish().await;
+    match outcome {
+        Ok(exit) => interrupt.exit().unwrap_or(exit),
+        Err(error) => {
+            let exit = failure::report(&printer, &error);
+            interrupt.exit().unwrap_or(exit)
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What can go wrong while a cluster is driven, told apart by what the caller does next.
+
+use std::path::PathBuf;
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How the program ends after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The request itself is wrong: nothing was tried.
+    Usage,
+    /// Docker or the stack could not do what was asked.
+    Harness,
+    /// The user asked to stop.
+    Interrupted,
+}
+
+/// Every failure of this crate. `Display` says what was attempted, `source` why it failed,
+/// [`Error::hint`] what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no Docker engine answers at {host}")]
+    NoEngine {
+        host: String,
+        #[source]
+        source: Option<Box<bollard::errors::Error>>,
+    },
+    #[error("the Docker engine speaks API {found}, at least {needed} is needed")]
+    EngineTooOld { found: String, needed: String },
+    #[error("this engine is part of a Swarm but not one of its managers")]
+    NotManager,
+    #[error("cannot use the Docker context `{name}`: {reason}")]
+    DockerContext { name: String, reason: String },
+    #[error("cannot {action}")]
+    Docker {
+        action: String,
+        #[source]
+        source: Box<bollard::errors::Error>,
+    },
+    #[error("cannot {action}")]
+    Io {
+        action: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("no webshop checkout at or above {from}", from = from.display())]
+    NoProject { from: PathBuf },
+    #[error("{file}:{line}: {message}")]
+    Compose {
+        file: String,
+        line: u64,
+        message: String,
+    },
+    #[error("port {port} of this machine is taken{by}")]
+    PortTaken { port: u16, by: String },
+    #[error("the disk of the Docker engine is full: cannot {action}")]
+    NoSpace { action: String },
+    #[error("building the image {image} failed\n{log}")]
+    Build { image: String, log: String },
+    #[error("building the service binaries failed\n{log}")]
+    Cargo { log: String },
+    #[error("no base image: {reason}")]
+    NoBase { reason: String },
+    #[error("volumes of stack `{stack}` hold databases whose passwords are gone: {volumes}")]
+    SecretsGone { stack: String, volumes: String },
+    #[error("stack `{stack}` was made with profile {existing}, not {wanted}")]
+    ProfileMismatch {
+        stack: String,
+        existing: String,
+        wanted: String,
+    },
+    #[error("stack `{stack}` is not deployed")]
+    NoStack { stack: String },
+    #[error("`{stack}` is not the name of a stack")]
+    BadStackName { stack: String },
+    #[error("no service `{service}` in stack `{stack}`")]
+    UnknownService {
+        service: String,
+        stack: String,
+        known: Vec<String>,
+    },
+    #[error("not converged after {waited}: {what}", waited = crate::units::human(*waited))]
+    NotConverged {
+        waited: std::time::Duration,
+        what: String,
+    },
+    #[error("gave up after {waited} waiting for {what}; last seen: {last}", waited = crate::units::human(*waited))]
+    Timeout {
+        what: String,
+        waited: std::time::Duration,
+        last: String,
+    },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// An engine call that failed; the engine's own "no space left" becomes its own variant.
+    pub fn docker(action: impl Into<String>, source: bollard::errors::Error) -> Self {
+        let action = action.into();
+        if source.to_string().contains("no space left on device") {
+            return Self::NoSpace { action };
+        }
+        Self::Docker {
+            action,
+            source: Box::new(source),
+        }
+    }
+
+    /// A failure of the local system.
+    pub fn io(action: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io {
+            action: action.into(),
+            source,
+        }
+    }
+
+    /// The engine's HTTP status, where the engine answered at all.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Docker { source, .. } => match source.as_ref() {
+                bollard::errors::Error::DockerResponseServerError { status_code, .. } => {
+                    Some(*status_code)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// How the program should end.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Interrupted => Kind::Interrupted,
+            Self::Compose { .. }
+            | Self::UnknownService { .. }
+            | Self::BadStackName { .. }
+            | Self::ProfileMismatch { .. }
+            | Self::NoProject { .. } => Kind::Usage,
+            _ => Kind::Harness,
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoEngine { .. } => {
+                "start Docker, or let scripts/bootstrap.sh install and start it; DOCKER_HOST and docker contexts are respected".to_owned()
+            }
+            Self::EngineTooOld { .. } => {
+                "Docker Engine 20.10 is the oldest that works; scripts/bootstrap.sh installs the one of your distribution".to_owned()
+            }
+            Self::NotManager => {
+                "point DOCKER_HOST at a manager of the Swarm, or `docker swarm leave` to let this engine be one of its own".to_owned()
+            }
+            Self::DockerContext { .. } => {
+                "`docker context ls` shows the contexts; DOCKER_HOST overrides them".to_owned()
+            }
+            Self::NoProject { .. } => {
+                "run inside the checkout, or give --project-dir (WEBSHOP_PROJECT_DIR)".to_owned()
+            }
+            Self::PortTaken { port, .. } => {
+                format!("choose another one: webshop up --port {}", port.saturating_add(1))
+            }
+            Self::NoSpace { .. } => "`docker system df` shows what takes the space".to_owned(),
+            Self::Cargo { .. } => {
+                "scripts/bootstrap.sh installs what a build needs (a C compiler and make)".to_owned()
+            }
+            Self::NoBase { .. } => {
+                "as root, scripts/base-image.sh makes the image from Debian's package archive".to_owned()
+            }
+            Self::SecretsGone { stack, .. } => format!(
+                "remove the old data and begin anew: webshop --stack {stack} down --volumes"
+            ),
+            Self::ProfileMismatch { stack, existing, .. } => format!(
+                "keep it (--profile {existing}), or remove it first: webshop --stack {stack} down --volumes"
+            ),
+            Self::NoStack { stack } => format!("bring it up: webshop --stack {stack} up"),
+            Self::BadStackName { .. } => {
+                "letters, digits, `-` and `_`, beginning with a letter or digit, at most 40".to_owned()
+            }
+            Self::UnknownService { known, .. } => format!("its services: {}", known.join(", ")),
+            Self::NotConverged { .. } => {
+                "`webshop ps` shows every task, `webshop logs SERVICE` what it said; `webshop up` again goes on from here".to_owned()
+            }
+            Self::Docker { .. }
+            | Self::Io { .. }
+            | Self::Compose { .. }
+            | Self::Build { .. }
+            | Self::Timeout { .. }
+            | Self::Interrupted => return None,
+        };
+        Some(hint)
+    }
+}

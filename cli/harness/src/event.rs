@@ -1,0 +1,87 @@
+//! Progress: one closed enum over a bounded channel. The program draws it; nothing here prints.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+/// How many events may wait to be drawn.
+const EVENTS_MAX: usize = 4096;
+
+/// What happens while a cluster is driven.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Something worth one line.
+    Note { text: String },
+    /// Something that is wrong but does not stop the work.
+    Warning { text: String },
+    /// An image or the service binaries are being built.
+    Build { name: String, progress: Progress },
+    /// A service of the stack was changed.
+    Service { name: String, change: Change },
+    /// Waiting for the stack: `done` of `wanted` are there, these are not.
+    Waiting {
+        what: String,
+        done: usize,
+        wanted: usize,
+        missing: Vec<String>,
+    },
+    /// The wait is over.
+    Reached { what: String, took: Duration },
+}
+
+/// How far one build is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    Started,
+    /// `of` is 0 where the number of steps is not known.
+    Step {
+        at: usize,
+        of: usize,
+        text: String,
+    },
+    /// There already: nothing was built.
+    Present,
+    Done {
+        took: Duration,
+    },
+    Failed,
+}
+
+/// What happened to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Created,
+    Updated,
+    Unchanged,
+    Removed,
+}
+
+/// Where progress goes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Events(mpsc::Sender<Event>);
+
+impl Events {
+    /// A channel of progress: the sender for the work, the receiver for the terminal.
+    pub fn channel() -> (Self, mpsc::Receiver<Event>) {
+        let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// Tells of progress. Never waits: where nobody draws, or far too slowly, the event is dropped,
+    /// because progress must not hold up the work.
+    pub fn emit(&self, event: Event) {
+        if let Err(dropped) = self.0.try_send(event) {
+            tracing::debug!(%dropped, "progress was not drawn");
+        }
+    }
+
+    /// One line of news.
+    pub fn note(&self, text: impl Into<String>) {
+        self.emit(Event::Note { text: text.into() });
+    }
+
+    /// One line of warning.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.emit(Event::Warning { text: text.into() });
+    }
+}

@@ -1,0 +1,151 @@
+//! The command line: types and help texts, nothing else.
+
+mod run;
+mod stack;
+
+use std::path::PathBuf;
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Args, Parser, Subcommand};
+use harness::engine::Endpoint;
+
+pub(crate) use run::{ChaosArgs, ChaosCommand, LoadArgs, VerifyArgs};
+pub(crate) use stack::{
+    CompletionsArgs, DbRoute, DownArgs, Format, ImagesArgs, LogsArgs, ProfileArg, PsArgs,
+    TargetsArgs, UpArgs,
+};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  webshop up                                bring the whole shop up
+  webshop chaos --kill stock-db-primary     kill the stock primary under load
+  webshop verify                            judge the last run, order by order
+  webshop down --volumes                    remove everything
+
+Exit codes:
+  0 done, or PASS    1 VIOLATION    2 UNKNOWN    3 over the budget
+  4 Docker or the stack failed    64 wrong usage    130/143 interrupted";
+
+/// Brings a replicated web shop up on Docker Swarm, loads it, breaks it, and proves order by order
+/// whether stock and credit stayed consistent.
+#[derive(Debug, Parser)]
+#[command(name = "webshop", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The stack to work on: two of different names live side by side
+    #[arg(
+        long,
+        global = true,
+        env = "WEBSHOP_STACK",
+        default_value = "webshop",
+        value_name = "NAME",
+        hide_env_values = true
+    )]
+    pub(crate) stack: String,
+
+    /// The checkout to build from and to keep runs in [default: the one around the working directory]
+    #[arg(
+        long,
+        global = true,
+        env = "WEBSHOP_PROJECT_DIR",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
+    pub(crate) project_dir: Option<PathBuf>,
+
+    /// The Docker engine to use, such as unix:///var/run/docker.sock or tcp://HOST:PORT
+    #[arg(
+        long,
+        global = true,
+        env = "DOCKER_HOST",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    docker_host: Option<String>,
+
+    /// The Docker context to use
+    #[arg(
+        long,
+        global = true,
+        env = "DOCKER_CONTEXT",
+        value_name = "NAME",
+        hide_env_values = true
+    )]
+    docker_context: Option<String>,
+
+    /// Where Docker's client keeps its contexts
+    #[arg(
+        long,
+        global = true,
+        env = "DOCKER_CONFIG",
+        value_name = "DIR",
+        hide = true
+    )]
+    docker_config: Option<PathBuf>,
+}
+
+impl Global {
+    /// Where the engine is. An empty variable counts as unset, as it does for Docker's own client.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        Endpoint {
+            host: set(&self.docker_host),
+            context: set(&self.docker_context),
+            config_dir: self
+                .docker_config
+                .clone()
+                .or_else(|| std::env::home_dir().map(|home| home.join(".docker"))),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Up(UpArgs),
+    Down(DownArgs),
+    Ps(PsArgs),
+    Targets(TargetsArgs),
+    Logs(LogsArgs),
+    Images(ImagesArgs),
+    Load(LoadArgs),
+    Chaos(ChaosArgs),
+    Verify(VerifyArgs),
+    Completions(CompletionsArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn chaos_takes_a_fault_or_clear() {
+        Cli::try_parse_from(["webshop", "chaos", "--kill", "order.1", "--at", "10s"]).unwrap();
+        Cli::try_parse_from(["webshop", "chaos", "clear"]).unwrap();
+        assert!(Cli::try_parse_from(["webshop", "chaos"]).is_err());
+        assert!(Cli::try_parse_from(["webshop", "chaos", "--kill", "order.1", "clear"]).is_err());
+    }
+}

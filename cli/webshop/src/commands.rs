@@ -1,0 +1,32 @@
+//! One file per subcommand, one function each.
+
+mod chaos;
+mod completions;
+mod down;
+mod images;
+mod load;
+mod logs;
+mod ps;
+mod targets;
+mod up;
+mod verify;
+
+use crate::cli::Command;
+use crate::exit::Exit;
+use crate::session::Session;
+
+/// Runs the subcommand.
+pub(crate) async fn dispatch(command: Command, session: Session) -> anyhow::Result<Exit> {
+    match command {
+        Command::Up(args) => up::run(args, session).await,
+        Command::Down(args) => down::run(args, session).await,
+        Command::Ps(args) => ps::run(args, session).await,
+        Command::Targets(args) => targets::run(args, session).await,
+        Command::Logs(args) => logs::run(args, session).await,
+        Command::Images(args) => images::run(args, session).await,
+        Command::Load(args) => load::run(args, session).await,
+        Command::Chaos(args) => chaos::run(args, session).await,
+        Command::Verify(args) => verify::run(args, session).await,
+        Command::Completions(args) => completions::run(&args, &session),
+    }
+}

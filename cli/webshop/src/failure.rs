@@ -1,0 +1,85 @@
+//! How an error looks: what was attempted, why it failed, what to do.
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+
+use harness::error::Kind;
+
+use crate::exit::Exit;
+use crate::printer::Printer;
+
+/// Prints the error to stderr and says how the program ends.
+pub(crate) fn report(printer: &Printer, error: &anyhow::Error) -> Exit {
+    if is_broken_pipe(error) {
+        return Exit::Pass;
+    }
+    let known = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<harness::Error>());
+    let kind = known.map_or(Kind::Harness, harness::Error::kind);
+    if kind == Kind::Interrupted {
+        return Exit::Interrupted;
+    }
+    printer.error(&render(
+        error,
+        known.and_then(harness::Error::hint).as_deref(),
+    ));
+    match kind {
+        Kind::Usage => Exit::Usage,
+        Kind::Harness => Exit::Harness,
+        Kind::Interrupted => Exit::Interrupted,
+    }
+}
+
+/// The reader of our output went away (`webshop logs order | head`).
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|io| io.kind() == ErrorKind::BrokenPipe)
+}
+
+/// The text after `error: `. Causes that only repeat the line above are left out.
+fn render(error: &anyhow::Error, hint: Option<&str>) -> String {
+    let mut text = error.to_string();
+    let mut last = text.clone();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !last.contains(&cause) {
+            // Writing to a String cannot fail.
+            write!(text, "\n  caused by: {cause}").unwrap_or_default();
+        }
+        last = cause;
+    }
+    if let Some(hint) = hint {
+        write!(text, "\n\nhint: {hint}").unwrap_or_default();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn an_error_shows_its_causes_and_a_hint() {
+        let error = Err::<(), _>(std::io::Error::other("the cable is out"))
+            .context("cannot send")
+            .context("no verdict")
+            .unwrap_err();
+        assert_eq!(
+            render(&error, Some("plug it in")),
+            "no verdict\n  caused by: cannot send\n  caused by: the cable is out\n\nhint: plug it in"
+        );
+    }
+
+    #[test]
+    fn a_cause_that_repeats_its_parent_is_left_out() {
+        let error = Err::<(), _>(std::io::Error::other("broken"))
+            .context("all is broken")
+            .unwrap_err();
+        assert_eq!(render(&error, None), "all is broken");
+    }
+}

@@ -1,0 +1,124 @@
+//! Progress as plain lines: for logs, pipes and CI.
+
+use std::time::{Duration, Instant};
+
+use harness::Event;
+use harness::event::{Change, Progress};
+use harness::units::human;
+
+/// A waiting line is written again after this long, or when what it says about `done` changes.
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
+
+/// Turns events into lines and leaves out those that say nothing new.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    waiting: Option<(String, usize, Instant)>,
+}
+
+impl Lines {
+    /// The line for an event, where it is worth one.
+    pub(crate) fn line(&mut self, event: &Event) -> Option<String> {
+        match event {
+            Event::Waiting {
+                what,
+                done,
+                wanted,
+                missing,
+            } => self
+                .is_news(what, *done)
+                .then(|| waiting(what, *done, *wanted, missing)),
+            other => settled(other),
+        }
+    }
+
+    fn is_news(&mut self, what: &str, done: usize) -> bool {
+        let now = Instant::now();
+        let known = self.waiting.as_ref().is_some_and(|(last, last_done, at)| {
+            last == what && *last_done == done && now.duration_since(*at) < REPEAT_AFTER
+        });
+        if !known {
+            self.waiting = Some((what.to_owned(), done, now));
+        }
+        !known
+    }
+}
+
+/// The line for an event that is over; `None` where there is nothing to say.
+pub(super) fn settled(event: &Event) -> Option<String> {
+    match event {
+        Event::Note { text } => Some(text.clone()),
+        Event::Warning { text } => Some(format!("warning: {text}")),
+        Event::Build { name, progress } => build(name, progress),
+        Event::Service { name, change } => match change {
+            Change::Created => Some(format!("{name}: created")),
+            Change::Updated => Some(format!("{name}: updated")),
+            Change::Removed => Some(format!("{name}: removed")),
+            Change::Unchanged => None,
+        },
+        Event::Reached { what, took } => Some(format!("{what} after {}", human(*took))),
+        Event::Waiting { .. } => None,
+    }
+}
+
+fn build(name: &str, progress: &Progress) -> Option<String> {
+    match progress {
+        Progress::Started => Some(format!("building {name}")),
+        Progress::Step { at, of, text } if *of > 0 => {
+            Some(format!("building {name} [{at}/{of}] {text}"))
+        }
+        Progress::Step { .. } | Progress::Present => None,
+        Progress::Done { took } => Some(format!("built {name} in {}", human(*took))),
+        Progress::Failed => Some(format!("building {name} failed")),
+    }
+}
+
+/// `waiting for the stack: 12/21, not yet: kafka-1 (starting), …`
+pub(super) fn waiting(what: &str, done: usize, wanted: usize, missing: &[String]) -> String {
+    const NAMED_MAX: usize = 4;
+    let mut text = format!("waiting for {what}");
+    if wanted > 0 {
+        text.push_str(&format!(": {done}/{wanted}"));
+    }
+    if !missing.is_empty() {
+        let named: Vec<&str> = missing.iter().take(NAMED_MAX).map(String::as_str).collect();
+        text.push_str(&format!(", not yet: {}", named.join(", ")));
+        if missing.len() > NAMED_MAX {
+            text.push_str(&format!(" and {} more", missing.len() - NAMED_MAX));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(done: usize) -> Event {
+        Event::Waiting {
+            what: "tasks".to_owned(),
+            done,
+            wanted: 3,
+            missing: vec!["order (starting)".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_wait_that_does_not_move_is_told_once() {
+        let mut lines = Lines::default();
+        assert_eq!(
+            lines.line(&wait(1)).as_deref(),
+            Some("waiting for tasks: 1/3, not yet: order (starting)")
+        );
+        assert_eq!(lines.line(&wait(1)), None);
+        assert!(lines.line(&wait(2)).is_some());
+    }
+
+    #[test]
+    fn many_that_are_missing_are_counted() {
+        let missing: Vec<String> = (0..7).map(|n| format!("s{n}")).collect();
+        assert_eq!(
+            waiting("tasks", 0, 7, &missing),
+            "waiting for tasks: 0/7, not yet: s0, s1, s2, s3 and 3 more"
+        );
+    }
+}

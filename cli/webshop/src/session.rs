@@ -1,0 +1,63 @@
+//! What every command starts with: the global options, the terminal, the wish to stop, progress.
+
+use std::io;
+
+use harness::{Cluster, Engine, Events, Project};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Global;
+use crate::interrupt::Interrupt;
+use crate::printer::Printer;
+use crate::progress::Drawing;
+
+/// Handed to each command.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) global: Global,
+    pub(crate) printer: Printer,
+    pub(crate) interrupt: Interrupt,
+    pub(crate) events: Events,
+}
+
+impl Session {
+    /// Starts to listen for signals and to draw progress.
+    pub(crate) fn start(global: Global, printer: Printer) -> (Self, Drawing) {
+        let (events, receiver) = Events::channel();
+        let drawing = Drawing::start(printer.clone(), receiver);
+        let interrupt = Interrupt::listen(printer.clone());
+        (
+            Self {
+                global,
+                printer,
+                interrupt,
+                events,
+            },
+            drawing,
+        )
+    }
+
+    /// Connects to the engine. The handle names the stack that `--stack` asked for.
+    pub(crate) async fn cluster(&self) -> harness::Result<Cluster> {
+        let stack = self.global.stack.parse()?;
+        Ok(Cluster {
+            engine: Engine::connect(&self.global.endpoint()).await?,
+            stack,
+            events: self.events.clone(),
+            cancel: self.interrupt.token.clone(),
+        })
+    }
+
+    /// The checkout to build from.
+    pub(crate) fn project(&self) -> harness::Result<Project> {
+        Project::find(self.global.project_dir.as_deref())
+    }
+}
+
+/// Logs are for people who debug this program: off unless `RUST_LOG` asks for them.
+pub(crate) fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("off"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+}
