@@ -1,0 +1,102 @@
+//! Reading the lane's messages from Kafka.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    consumer::{CommitMode, Consumer as _, StreamConsumer},
+    error::KafkaResult,
+    message::BorrowedMessage,
+};
+
+use super::{LaneSpec, Message};
+use crate::kafka::{Kafka, Partition};
+
+const BATCH_MAX: usize = 256;
+/// Between two errors of the consumer: it recovers by itself.
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
+
+/// The consumer of one hold of the lane.
+pub(super) struct Fetching {
+    /// Taken only when dropped.
+    consumer: Option<StreamConsumer>,
+    partition: Partition,
+}
+
+impl Fetching {
+    /// Reads from this offset on.
+    pub(super) fn start(kafka: &Kafka, spec: &LaneSpec, offset: i64) -> KafkaResult<Self> {
+        let consumer = kafka.consumer(spec.group, &spec.partition, offset)?;
+        Ok(Self {
+            consumer: Some(consumer),
+            partition: spec.partition,
+        })
+    }
+
+    /// Waits for a message and takes along whatever else is there. Nothing is lost if it is dropped while
+    /// it waits.
+    pub(super) async fn batch(&self) -> Vec<Message> {
+        let Some(consumer) = &self.consumer else {
+            return std::future::pending().await;
+        };
+        let mut batch = Vec::new();
+        while batch.is_empty() {
+            match consumer.recv().await {
+                Ok(message) => batch.push(owned(&message)),
+                Err(error) => {
+                    tracing::debug!(topic = self.partition.topic, %error, "cannot read the lane");
+                    metrics::counter!("webshop_lane_fetch_errors_total").increment(1);
+                    tokio::time::sleep(ERROR_PAUSE).await;
+                }
+            }
+        }
+        while batch.len() < BATCH_MAX {
+            match consumer.recv().now_or_never() {
+                Some(Ok(message)) => batch.push(owned(&message)),
+                // It will say so again if it lasts.
+                Some(Err(_)) | None => break,
+            }
+        }
+        batch
+    }
+
+    /// Shows on Kafka how far the lane is, for its tools; nothing depends on it. Returns what is shown.
+    pub(super) fn show(&self, next_offset: i64, shown: i64) -> i64 {
+        let Some(consumer) = &self.consumer else {
+            return shown;
+        };
+        if next_offset == shown {
+            return shown;
+        }
+        let mut offsets = TopicPartitionList::new();
+        let Partition { topic, number } = self.partition;
+        let committed = offsets
+            .add_partition_offset(topic, number, Offset::Offset(next_offset))
+            .and_then(|()| consumer.commit(&offsets, CommitMode::Async));
+        match committed {
+            Ok(()) => next_offset,
+            Err(error) => {
+                tracing::debug!(topic, %error, "cannot show the lane's offset");
+                metrics::counter!("webshop_lane_offset_commit_errors_total").increment(1);
+                shown
+            }
+        }
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        // Closing a consumer may wait for its brokers: not on a thread of the runtime.
+        if let Some(consumer) = self.consumer.take() {
+            drop(tokio::task::spawn_blocking(move || drop(consumer)));
+        }
+    }
+}
+
+fn owned(message: &BorrowedMessage<'_>) -> Message {
+    Message {
+        offset: message.offset(),
+        payload: message.payload().unwrap_or_default().to_vec(),
+    }
+}
