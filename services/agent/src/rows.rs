@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use protocol::{
     ItemId, OrderId, SagaId, UserId,
-    agent::{OpenSaga, OrderRow, PaymentMovement, Rows, StockMovement, Watermarks},
+    agent::{OrderRow, Rows, Watermarks},
 };
 use sqlx::{Connection, FromRow, PgConnection, postgres::PgRow};
 
@@ -110,9 +110,9 @@ impl<'a> Reader<'a> {
 
     async fn items(&mut self) -> Result<(), Error> {
         self.stream(
-            "select item_id, stock, price from item order by item_id",
+            "select item_id, price, stock from item order by item_id",
             None,
-            |(item, stock, price): (i64, i64, i64)| (ItemId(item), stock, price),
+            |(item, price, stock): (i64, i64, i64)| (ItemId(item), price, stock),
             Rows::Items,
         )
         .await
@@ -124,13 +124,8 @@ impl<'a> Reader<'a> {
                     (extract(epoch from recorded_at) * 1000000)::bigint \
              from stock_movement where movement_id > $1 order by movement_id",
             Some(since),
-            |(movement_id, saga, order, item, delta, recorded_at_us): Movement| StockMovement {
-                movement_id,
-                saga_id: SagaId(saga),
-                order_id: OrderId(order),
-                item_id: ItemId(item),
-                delta,
-                recorded_at_us,
+            |(id, saga, order, item, delta, at): Movement| {
+                (id, SagaId(saga), OrderId(order), ItemId(item), delta, at)
             },
             Rows::StockMovements,
         )
@@ -143,13 +138,8 @@ impl<'a> Reader<'a> {
                     (extract(epoch from recorded_at) * 1000000)::bigint \
              from payment_movement where movement_id > $1 order by movement_id",
             Some(since),
-            |(movement_id, saga, order, user, delta, recorded_at_us): Movement| PaymentMovement {
-                movement_id,
-                saga_id: SagaId(saga),
-                order_id: OrderId(order),
-                user_id: UserId(user),
-                delta,
-                recorded_at_us,
+            |(id, saga, order, user, delta, at): Movement| {
+                (id, SagaId(saga), OrderId(order), UserId(user), delta, at)
             },
             Rows::PaymentMovements,
         )
@@ -173,17 +163,13 @@ impl<'a> Reader<'a> {
 
     async fn open_sagas(&mut self) -> Result<(), Error> {
         self.stream(
-            "select saga_id, order_id, state, \
-                    extract(epoch from clock_timestamp() - created_at)::bigint \
+            "select saga_id, order_id, state, (extract(epoch from updated_at) * 1000000)::bigint \
              from saga where state not in ('completed', 'rejected') order by saga_id",
             None,
-            |(saga, order, state, age_s): (i64, i64, String, i64)| OpenSaga {
-                saga_id: SagaId(saga),
-                order_id: OrderId(order),
-                state,
-                age_s,
+            |(saga, order, state, at): (i64, i64, String, i64)| {
+                (SagaId(saga), OrderId(order), state, at)
             },
-            Rows::OpenSagas,
+            Rows::Sagas,
         )
         .await
     }
@@ -201,78 +187,51 @@ type Movement = (i64, i64, i64, i64, i64, i64);
 type OrderColumns = (i64, i64, bool, i64, Vec<i64>, Vec<i64>, Vec<i64>);
 
 fn order_row((order, user, paid, total_cost, items, quantities, prices): OrderColumns) -> OrderRow {
-    OrderRow {
-        order_id: OrderId(order),
-        user_id: UserId(user),
-        paid,
-        total_cost,
-        lines: items
-            .into_iter()
-            .zip(quantities)
-            .zip(prices)
-            .map(|((item, quantity), price)| (ItemId(item), quantity, price))
-            .collect(),
-    }
+    let lines = items
+        .into_iter()
+        .zip(quantities)
+        .zip(prices)
+        .map(|((item, quantity), price)| (ItemId(item), quantity, price))
+        .collect();
+    (OrderId(order), UserId(user), paid, total_cost, lines)
 }
 
 const STOCK_END: &str = "select coalesce(max(movement_id), 0) from stock_movement";
 const PAYMENT_END: &str = "select coalesce(max(movement_id), 0) from payment_movement";
 
-/// Streams what stood in the databases before a run; returns how many lines it sent.
-pub async fn initial(
+/// Streams every user, item and order, the ledgers after `since`, their ends, and the sagas that have not
+/// ended; returns how many lines it sent.
+pub async fn snapshot(
     config: &Config,
     http: &reqwest::Client,
+    since: Option<Watermarks>,
     replies: &Replies,
 ) -> Result<u64, Error> {
     let mut stock = Reader::begin(config, http, "stock", replies).await?;
     stock.items().await?;
+    if let Some(since) = since {
+        stock.stock_movements(since.stock).await?;
+    }
     let stock_end = stock.watermark(STOCK_END).await?;
     let mut sent = stock.end().await?;
 
     let mut payment = Reader::begin(config, http, "payment", replies).await?;
     payment.users().await?;
+    if let Some(since) = since {
+        payment.payment_movements(since.payment).await?;
+    }
     let payment_end = payment.watermark(PAYMENT_END).await?;
-    sent += payment.end().await?;
-
-    let mut order = Reader::begin(config, http, "order", replies).await?;
-    order
-        .stream(
-            "select order_id from shop_order where paid order by order_id",
-            None,
-            |(order,): (i64,)| OrderId(order),
-            Rows::PaidOrders,
-        )
-        .await?;
-    sent += order.end().await?;
-
-    let watermarks = Watermarks {
-        stock: stock_end,
-        payment: payment_end,
-    };
-    replies.item(Rows::Watermarks(watermarks)).await?;
-    Ok(sent + 1)
-}
-
-/// Streams every user, item and order, the ledgers after `since`, and the sagas that have not ended.
-pub async fn snapshot(
-    config: &Config,
-    http: &reqwest::Client,
-    since: Watermarks,
-    replies: &Replies,
-) -> Result<u64, Error> {
-    let mut stock = Reader::begin(config, http, "stock", replies).await?;
-    stock.items().await?;
-    stock.stock_movements(since.stock).await?;
-    let mut sent = stock.end().await?;
-
-    let mut payment = Reader::begin(config, http, "payment", replies).await?;
-    payment.users().await?;
-    payment.payment_movements(since.payment).await?;
     sent += payment.end().await?;
 
     let mut order = Reader::begin(config, http, "order", replies).await?;
     order.orders().await?;
     order.open_sagas().await?;
     sent += order.end().await?;
-    Ok(sent)
+
+    let ends = Watermarks {
+        stock: stock_end,
+        payment: payment_end,
+    };
+    replies.item(Rows::Watermarks(ends)).await?;
+    Ok(sent + 1)
 }

@@ -159,7 +159,6 @@ async fn work(
         Op::Services => result(services::replicas(config, http).await),
         Op::Redis => result(redis::ping(&config.redis_url).await),
         Op::ProbeWrite { cluster } => result(databases::probe_write(config, &cluster, http).await?),
-        Op::Initial => Ok(Answer::End(rows::initial(config, http, replies).await?)),
         Op::Snapshot { since } => Ok(Answer::End(
             rows::snapshot(config, http, since, replies).await?,
         )),

@@ -38,10 +38,9 @@ pub enum Op {
     Redis,
     /// Commits one synchronously replicated record on the cluster's primary: [`Probe`].
     ProbeWrite { cluster: String },
-    /// Streamed [`Rows`]: what stood in the databases before a run, ending with [`Rows::Watermarks`].
-    Initial,
     /// Streamed [`Rows`]: everything a verdict needs, from every primary, one transaction a database.
-    Snapshot { since: Watermarks },
+    /// Of the ledgers only what is after `since`, and nothing but their ends where it is `None`.
+    Snapshot { since: Option<Watermarks> },
     /// Row counts and digests of every replicated table on every node: `Vec<`[`ClusterDigest`]`>`.
     Digests,
 }
@@ -208,58 +207,23 @@ pub enum Rows {
     Orders(Vec<OrderRow>),
     /// User and credit.
     Users(Vec<(UserId, i64)>),
-    /// Item, stock and price.
+    /// Item, price and stock.
     Items(Vec<(ItemId, i64, i64)>),
     StockMovements(Vec<StockMovement>),
     PaymentMovements(Vec<PaymentMovement>),
-    /// Sagas that have not ended.
-    OpenSagas(Vec<OpenSaga>),
-    /// Orders that were already paid.
-    PaidOrders(Vec<OrderId>),
+    /// Sagas that have not ended: saga, order, state, and when the row last changed in microseconds since 1970.
+    Sagas(Vec<(SagaId, OrderId, String, i64)>),
     Watermarks(Watermarks),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderRow {
-    pub order_id: OrderId,
-    pub user_id: UserId,
-    pub paid: bool,
-    pub total_cost: i64,
-    /// Item, quantity, price of one piece when it was added.
-    pub lines: Vec<(ItemId, i64, i64)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StockMovement {
-    pub movement_id: i64,
-    pub saga_id: SagaId,
-    pub order_id: OrderId,
-    pub item_id: ItemId,
-    /// Below 0: taken; above: given back.
-    pub delta: i64,
-    /// Microseconds since 1970, by the clock of the node that was primary.
-    pub recorded_at_us: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PaymentMovement {
-    pub movement_id: i64,
-    pub saga_id: SagaId,
-    pub order_id: OrderId,
-    pub user_id: UserId,
-    /// Below 0: charged; above: refunded.
-    pub delta: i64,
-    pub recorded_at_us: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenSaga {
-    pub saga_id: SagaId,
-    pub order_id: OrderId,
-    pub state: String,
-    /// Seconds since it began.
-    pub age_s: i64,
-}
+/// Order, user, paid, total cost, lines.
+pub type OrderRow = (OrderId, UserId, bool, i64, Vec<OrderLine>);
+/// Item, quantity, price of one piece when it was added.
+pub type OrderLine = (ItemId, i64, i64);
+/// Movement, saga, order, item, delta (< 0 taken, > 0 given back), microseconds since 1970.
+pub type StockMovement = (i64, SagaId, OrderId, ItemId, i64, i64);
+/// Movement, saga, order, user, delta (< 0 charged, > 0 refunded), microseconds since 1970.
+pub type PaymentMovement = (i64, SagaId, OrderId, UserId, i64, i64);
 
 /// The tables of every node of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
