@@ -1,1 +1,26 @@
-fn main() {}
+//! The order service.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use order::{app, config::Config};
+use service_core::{serve, shutdown, telemetry};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    telemetry::init()?;
+    let shutdown = shutdown::token().context("listen to signals")?;
+    let listener = TcpListener::bind(config.common.listen)
+        .await
+        .with_context(|| format!("listen on {}", config.common.listen))?;
+
+    let app = app::start(&config, &shutdown).await?;
+    tracing::info!(listen = %config.common.listen, replica = config.common.replica, "ready");
+    serve::run(listener, app.router, shutdown.clone()).await?;
+
+    shutdown.cancel();
+    app.lane.await.context("the lane's task ended badly")?;
+    drop(app.background);
+    Ok(())
+}

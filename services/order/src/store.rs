@@ -1,0 +1,43 @@
+//! The order service's SQL: each function is one statement over many rows where many can come together.
+
+pub mod batch;
+pub mod cart;
+pub mod checkout;
+
+use protocol::{ItemId, Quantity, saga::Line, saga::Refusal};
+
+/// Takes the turn to write sagas, until the transaction ends. It must be the first statement: the
+/// snapshot is taken by the next one, so it sees everything that earlier holders committed and a batch
+/// never fails on another batch.
+pub async fn take_turn(tx: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("lock table saga_turn in exclusive mode")
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Two parallel arrays of a row as lines; null where the row has none.
+fn lines(items: Option<Vec<i64>>, quantities: Option<Vec<i64>>) -> Vec<Line> {
+    items
+        .unwrap_or_default()
+        .into_iter()
+        .zip(quantities.unwrap_or_default())
+        .map(|(item_id, quantity)| Line {
+            item_id: ItemId(item_id),
+            quantity: Quantity(quantity),
+        })
+        .collect()
+}
+
+fn refusal_from_json(text: Option<&str>) -> Result<Option<Refusal>, sqlx::Error> {
+    text.map(serde_json::from_str)
+        .transpose()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+fn refusal_to_json(refusal: Option<&Refusal>) -> Result<Option<String>, sqlx::Error> {
+    refusal
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
