@@ -51,6 +51,12 @@ pub struct User {
     pub credit: i64,
 }
 
+/// The answer of a write that makes no new id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    pub msg: String,
+}
+
 /// The answer of every `batch_init`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchInitialised {

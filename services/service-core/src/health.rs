@@ -55,7 +55,6 @@ pub fn router(db: Database, lane: LaneStatus) -> Router {
         .with_state(Health { db, lane })
 }
 
-#[expect(clippy::unused_async, reason = "an axum handler is async")]
 async fn health(State(health): State<Health>) -> (StatusCode, &'static str) {
     if !health.lane.is_alive() {
         (StatusCode::SERVICE_UNAVAILABLE, "the lane's task has ended")

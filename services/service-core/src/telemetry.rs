@@ -52,7 +52,6 @@ pub fn metrics_router() -> Router {
     Router::new().route("/metrics", get(render))
 }
 
-#[expect(clippy::unused_async, reason = "an axum handler is async")]
 async fn render() -> String {
     PROMETHEUS
         .get()
