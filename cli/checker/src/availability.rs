@@ -2,6 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    evidence::Evidence,
+    history::{History, Op},
+};
+
+mod operation;
+mod recovery;
+
+pub(crate) use operation::{Operation, operations};
+
 /// What a client of the shop noticed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Availability {
@@ -17,11 +27,11 @@ pub struct Availability {
     pub latency: Latency,
     /// Of the served checkouts.
     pub checkout_latency: Latency,
-    /// The longest time without an ok checkout, between the first and the last of them.
+    /// The longest time without an ok checkout, from the first of them to when the last one was due.
     pub longest_gap_ms: u64,
     /// When that gap began.
     pub longest_gap_at_us: u64,
-    /// One a second, from the run's beginning.
+    /// One a second, from the first operation to the last.
     pub windows: Vec<Window>,
     /// One for each fault that took effect.
     pub recoveries: Vec<Recovery>,
@@ -66,3 +76,122 @@ pub struct Recovery {
     /// Until the new primary took a probe write, where that was watched.
     pub writable_ms: Option<u64>,
 }
+
+const SECOND_US: u64 = 1_000_000;
+
+/// Measures what the clients noticed.
+#[must_use]
+pub fn measure(history: &History, evidence: &Evidence) -> Availability {
+    let operations = operations(history);
+    let served = operations.iter().filter(|op| op.served_at_us.is_some());
+    let offered = operations.len() as u64;
+    let served = served.count() as u64;
+    let (longest_gap_ms, longest_gap_at_us) = longest_gap(&operations);
+    Availability {
+        offered,
+        served,
+        served_ratio: ratio(served, offered),
+        checkout_server_errors: operations
+            .iter()
+            .filter(|op| is_checkout(op.op) && op.server_error)
+            .count() as u64,
+        latency: latency(operations.iter()),
+        checkout_latency: latency(operations.iter().filter(|op| is_checkout(op.op))),
+        longest_gap_ms,
+        longest_gap_at_us,
+        windows: windows(&operations),
+        recoveries: recovery::all(&operations, evidence),
+    }
+}
+
+fn is_checkout(op: Op) -> bool {
+    matches!(op, Op::Checkout { .. })
+}
+
+/// 1 where nothing was offered. Counts of one run fit a float exactly.
+fn ratio(served: u64, offered: u64) -> f64 {
+    if offered == 0 {
+        return 1.0;
+    }
+    served as f64 / offered as f64
+}
+
+fn to_ms(us: u64) -> f64 {
+    us as f64 / 1000.0
+}
+
+fn latency<'a>(operations: impl Iterator<Item = &'a Operation>) -> Latency {
+    let mut latencies: Vec<u64> = operations.filter_map(Operation::latency_us).collect();
+    latencies.sort_unstable();
+    let at = |permille| percentile(&latencies, permille).map_or(0.0, to_ms);
+    Latency {
+        p50_ms: at(500),
+        p99_ms: at(990),
+        p999_ms: at(999),
+        max_ms: at(1000),
+    }
+}
+
+/// The smallest value that at least so many of a thousand do not exceed.
+fn percentile(sorted: &[u64], permille: usize) -> Option<u64> {
+    let rank = (sorted.len() * permille).div_ceil(1000);
+    sorted.get(rank.saturating_sub(1)).copied()
+}
+
+/// The longest time between two ok checkouts, in milliseconds, and when it began.
+fn longest_gap(operations: &[Operation]) -> (u64, u64) {
+    let checkouts = || operations.iter().filter(|op| is_checkout(op.op));
+    let mut ok: Vec<u64> = checkouts().filter_map(|op| op.ok_at_us).collect();
+    ok.sort_unstable();
+    // A shop that never comes back has a gap too: it ends where the load does.
+    if let (Some(last_ok), Some(last_due)) = (ok.last(), checkouts().map(|op| op.due_us).max())
+        && last_due > *last_ok
+    {
+        ok.push(last_due);
+    }
+    let gaps = ok.windows(2).map(|pair| (pair[1] - pair[0], pair[0]));
+    // The first of several equal ones.
+    let longest = gaps.max_by_key(|(gap, at)| (*gap, std::cmp::Reverse(*at)));
+    longest.map_or((0, 0), |(gap, at)| (gap / 1000, at))
+}
+
+fn windows(operations: &[Operation]) -> Vec<Window> {
+    let mut windows: Vec<(Window, Vec<u64>)> = Vec::new();
+    // Operations come in the order in which they were due.
+    for operation in operations {
+        let second = operation.due_us / SECOND_US;
+        while windows
+            .last()
+            .is_none_or(|(window, _)| window.start_s < second)
+        {
+            let start_s = windows
+                .last()
+                .map_or(second, |(window, _)| window.start_s + 1);
+            let window = Window {
+                start_s,
+                ..Window::default()
+            };
+            windows.push((window, Vec::new()));
+        }
+        let Some((window, latencies)) = windows.last_mut() else {
+            continue;
+        };
+        window.offered += 1;
+        if let Some(latency) = operation.latency_us() {
+            window.served += 1;
+            latencies.push(latency);
+        }
+        window.ok_checkouts += u64::from(is_checkout(operation.op) && operation.ok_at_us.is_some());
+    }
+    windows
+        .into_iter()
+        .map(|(mut window, mut latencies)| {
+            latencies.sort_unstable();
+            window.p99_ms = percentile(&latencies, 990).map_or(0.0, to_ms);
+            window
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

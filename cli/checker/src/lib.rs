@@ -15,13 +15,22 @@
 //! While a run goes on, [`outcome::classify`] says what each HTTP exchange means.
 
 pub mod availability;
+mod book;
+mod check;
+mod effect;
 pub mod evidence;
+mod explain;
 pub mod history;
+mod judge;
 pub mod outcome;
 pub mod snapshot;
 pub mod verdict;
 
 pub use evidence::Evidence;
 pub use history::History;
+pub use judge::{Run, judge};
 pub use snapshot::{Initial, Snapshot};
 pub use verdict::{Budgets, Judgement, Verdict};
+
+#[cfg(test)]
+mod testing;

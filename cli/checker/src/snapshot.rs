@@ -3,8 +3,12 @@
 //! Rows are arrays on disk, so that 100 000 orders with their movements stay in a file that is quick to
 //! read. Times are Unix microseconds, as the databases' clocks gave them.
 
-use protocol::{ItemId, OrderId, SagaId, UserId, db::NodeState};
-use serde::{Deserialize, Serialize};
+use protocol::{
+    ItemId, OrderId, SagaId, UserId,
+    db::{NodeState, Role},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use thiserror::Error;
 
 mod differences;
 mod row;
@@ -59,7 +63,7 @@ row! {
 }
 row! {
     /// A saga that has not ended.
-    pub struct SagaRow { saga_id: SagaId, order_id: OrderId, state: String, updated_at_us: i64 }
+    pub struct SagaRow { saga_id: SagaId, order_id: OrderId, state: String, age_s: i64 }
 }
 row! {
     /// A digest over all rows of one table, computed in the database.
@@ -72,8 +76,25 @@ pub struct NodeView {
     pub name: String,
     /// Its own account; `None` if it did not answer.
     pub state: Option<NodeState>,
-    /// Digests of the tables that the replicas must share, taken at the state's LSN or later.
+    /// What PostgreSQL itself said on the connection that read the tables; `None` if it was not read.
+    pub in_recovery: Option<bool>,
+    /// Digests of the tables that the replicas must share; a standby's are taken after it replayed what
+    /// the primary had flushed when its own were taken.
     pub tables: Vec<TableDigest>,
+    /// Why the tables are missing or not comparable.
+    pub error: Option<String>,
+}
+
+impl NodeView {
+    /// Whether it says of itself, or PostgreSQL does, that it takes writes.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.in_recovery == Some(false)
+            || self
+                .state
+                .as_ref()
+                .is_some_and(|state| state.role == Role::Primary)
+    }
 }
 
 /// A database: the nodes of one service.
@@ -81,7 +102,6 @@ pub struct NodeView {
 pub struct DatabaseView {
     /// `order`, `payment` or `stock`.
     pub name: String,
-    /// Read in this order: the primary first, so that a standby which then has its LSN has its rows.
     pub nodes: Vec<NodeView>,
 }
 
@@ -94,15 +114,15 @@ pub struct LaneView {
     pub next_offset: i64,
     /// Replies to everything below are known to be published.
     pub published_offset: i64,
-    /// The end of the log.
-    pub end_offset: i64,
+    /// The end of the log; `None` where it could not be read.
+    pub end_offset: Option<i64>,
 }
 
 impl LaneView {
     /// Whether nothing is waiting in it.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.next_offset == self.end_offset && self.published_offset == self.next_offset
+        self.end_offset == Some(self.next_offset) && self.published_offset == self.next_offset
     }
 }
 
@@ -141,27 +161,35 @@ pub struct Initial {
     pub format: String,
     pub version: u32,
     pub taken_at_us: i64,
-    pub orders: Vec<OrderRow>,
     pub users: Vec<UserRow>,
     pub items: Vec<ItemRow>,
+    /// Orders that were acknowledged as created before the load, where the harness made them: they must
+    /// still be there at the end, and their lines are what was ordered.
+    #[serde(default)]
+    pub orders: Vec<OrderRow>,
+    /// Orders that were paid before the load: they must stay so, and a checkout of them changes nothing.
+    #[serde(default)]
+    pub paid_orders: Vec<OrderId>,
     /// The highest `stock_movement.movement_id`, 0 if there was none.
     pub stock_watermark: i64,
     /// The highest `payment_movement.movement_id`, 0 if there was none.
     pub payment_watermark: i64,
     /// Sagas that had not ended: there must be none.
+    #[serde(default)]
     pub sagas: Vec<SagaRow>,
 }
 
 impl Default for Initial {
-    /// An empty shop.
+    /// An empty shop, with format and version filled in.
     fn default() -> Self {
         Self {
             format: INITIAL_FORMAT.to_owned(),
             version: VERSION,
             taken_at_us: 0,
-            orders: Vec::new(),
             users: Vec::new(),
             items: Vec::new(),
+            orders: Vec::new(),
+            paid_orders: Vec::new(),
             stock_watermark: 0,
             payment_watermark: 0,
             sagas: Vec::new(),
@@ -207,10 +235,99 @@ impl Default for Snapshot {
     }
 }
 
+/// Why a text is not what was read from the databases.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    #[error("this is not a {format} file")]
+    Foreign { format: &'static str },
+    #[error("it has version {found}, and this program reads version {VERSION}")]
+    Version { found: u32 },
+    #[error("malformed or cut short")]
+    Malformed(#[source] serde_json::Error),
+}
+
+/// What both formats begin with, whatever their version.
+#[derive(Deserialize)]
+struct Envelope {
+    format: String,
+    version: u32,
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8], format: &'static str) -> Result<T, SnapshotError> {
+    let envelope: Envelope = serde_json::from_slice(text).map_err(|error| {
+        if error.is_eof() {
+            SnapshotError::Malformed(error)
+        } else {
+            SnapshotError::Foreign { format }
+        }
+    })?;
+    if envelope.format != format {
+        return Err(SnapshotError::Foreign { format });
+    }
+    if envelope.version != VERSION {
+        return Err(SnapshotError::Version {
+            found: envelope.version,
+        });
+    }
+    serde_json::from_slice(text).map_err(SnapshotError::Malformed)
+}
+
+impl Initial {
+    /// Reads what was there before the load.
+    ///
+    /// # Errors
+    /// The text is cut short, of another version, or something else altogether.
+    pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
+        parse(text, INITIAL_FORMAT)
+    }
+}
+
 impl Snapshot {
+    /// Reads a final read.
+    ///
+    /// # Errors
+    /// The text is cut short, of another version, or something else altogether.
+    pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
+        parse(text, SNAPSHOT_FORMAT)
+    }
+
     /// Whether every saga has ended and every lane is empty.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
         self.sagas.is_empty() && self.lanes.iter().all(LaneView::is_drained)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Snapshot::parse(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_snapshot_reads_back_as_written_and_cut_short_is_said_so() {
+        let snapshot = Snapshot {
+            users: vec![UserRow {
+                user_id: UserId(1),
+                credit: -5,
+            }],
+            ..Snapshot::default()
+        };
+        let text = serde_json::to_string(&snapshot).unwrap();
+        assert_eq!(Snapshot::parse(text.as_bytes()).unwrap(), snapshot);
+        assert_eq!(error(&text[..text.len() / 2]), "malformed or cut short");
+    }
+
+    #[test]
+    fn another_file_or_version_is_refused() {
+        let initial = serde_json::to_string(&Initial::default()).unwrap();
+        assert_eq!(error(&initial), "this is not a webshop-snapshot file");
+        assert_eq!(error("[1]"), "this is not a webshop-snapshot file");
+        assert_eq!(
+            error(r#"{"format":"webshop-snapshot","version":9}"#),
+            "it has version 9, and this program reads version 1"
+        );
     }
 }

@@ -1,0 +1,179 @@
+use std::collections::{BTreeMap, HashMap};
+
+use protocol::{ItemId, OrderId, UserId};
+
+use super::{OrderFacts, class_of};
+use crate::{
+    effect::Good,
+    history::{History, Op, Value},
+    outcome::Class,
+    snapshot::{Initial, Snapshot},
+};
+
+/// A user's credit or an item's stock, by both witnesses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Balance<Id> {
+    pub(crate) id: Id,
+    /// Before the load; 0 for what was made since.
+    pub(crate) before: i128,
+    /// At the final read; `None`: the row is gone.
+    pub(crate) after: Option<i128>,
+    /// Acknowledged top-ups less acknowledged withdrawals outside any order.
+    pub(crate) added: i128,
+    /// Top-ups and withdrawals that may have happened.
+    pub(crate) perhaps: Vec<i128>,
+    /// What the orders that became paid took, by what was ordered.
+    pub(crate) ordered: i128,
+    /// What the ledger says was taken, less what it says was given back.
+    pub(crate) ledger: i128,
+    /// Every order that is for it or moved it, ascending.
+    pub(crate) orders: Vec<OrderId>,
+}
+
+impl<Id> Balance<Id> {
+    fn new(id: Id) -> Self {
+        Self {
+            id,
+            before: 0,
+            after: None,
+            added: 0,
+            perhaps: Vec::new(),
+            ordered: 0,
+            ledger: 0,
+            orders: Vec::new(),
+        }
+    }
+}
+
+/// The accounts of the payment service.
+pub(super) fn users(
+    history: &History,
+    initial: &Initial,
+    last: &Snapshot,
+    orders: &[OrderFacts<'_>],
+) -> Vec<Balance<UserId>> {
+    let mut all = Balances::default();
+    for row in &initial.users {
+        all.at(row.user_id).before = row.credit.into();
+    }
+    for row in &last.users {
+        all.at(row.user_id).after = Some(row.credit.into());
+    }
+    for (op, value, class) in logical(history) {
+        match (op, value) {
+            (Op::AddFunds { user, amount }, _) => all.adjust(user, amount.0.into(), class),
+            (Op::Pay { user, amount }, _) => all.adjust(user, -i128::from(amount.0), class),
+            (Op::CreateUser, Some(Value::Created(id))) => {
+                all.at(UserId(id));
+            }
+            _ => {}
+        }
+    }
+    all.take(orders, |good| match good {
+        Good::Credit(user) => Some(user),
+        Good::Item(_) => None,
+    });
+    all.into_sorted()
+}
+
+/// The shelves of the stock service.
+pub(super) fn items(
+    history: &History,
+    initial: &Initial,
+    last: &Snapshot,
+    orders: &[OrderFacts<'_>],
+) -> Vec<Balance<ItemId>> {
+    let mut all = Balances::default();
+    for row in &initial.items {
+        all.at(row.item_id).before = row.stock.into();
+    }
+    for row in &last.items {
+        all.at(row.item_id).after = Some(row.stock.into());
+    }
+    for (op, value, class) in logical(history) {
+        match (op, value) {
+            (Op::AddStock { item, amount }, _) => all.adjust(item, amount.0.into(), class),
+            (Op::SubtractStock { item, amount }, _) => {
+                all.adjust(item, -i128::from(amount.0), class);
+            }
+            (Op::CreateItem { .. }, Some(Value::Created(id))) => {
+                all.at(ItemId(id));
+            }
+            _ => {}
+        }
+    }
+    all.take(orders, |good| match good {
+        Good::Item(item) => Some(item),
+        Good::Credit(_) => None,
+    });
+    all.into_sorted()
+}
+
+/// Each logical write that is not a checkout, its retries folded into one class.
+fn logical(history: &History) -> impl Iterator<Item = (Op, Option<Value>, Class)> {
+    let mut folded: BTreeMap<u64, (Op, Option<Value>, Class)> = BTreeMap::new();
+    for attempt in &history.attempts {
+        let op = attempt.invoke.op;
+        if op.kind() == crate::outcome::Kind::Read || matches!(op, Op::Checkout { .. }) {
+            continue;
+        }
+        let (_, value, class) = folded
+            .entry(attempt.invoke.id)
+            .or_insert((op, None, Class::Fail));
+        *value = value.or(attempt.value());
+        *class = class_of([*class, attempt.class()].into_iter()).unwrap_or(Class::Fail);
+    }
+    folded.into_values()
+}
+
+struct Balances<Id> {
+    index: HashMap<Id, usize>,
+    list: Vec<Balance<Id>>,
+}
+
+impl<Id> Default for Balances<Id> {
+    fn default() -> Self {
+        Self {
+            index: HashMap::new(),
+            list: Vec::new(),
+        }
+    }
+}
+
+impl<Id: Copy + Ord + std::hash::Hash> Balances<Id> {
+    fn at(&mut self, id: Id) -> &mut Balance<Id> {
+        let at = *self.index.entry(id).or_insert_with(|| {
+            self.list.push(Balance::new(id));
+            self.list.len() - 1
+        });
+        &mut self.list[at]
+    }
+
+    fn adjust(&mut self, id: Id, amount: i128, class: Class) {
+        match class {
+            Class::Ok => self.at(id).added += amount,
+            Class::Info => self.at(id).perhaps.push(amount),
+            Class::Fail => {}
+        }
+    }
+
+    fn take(&mut self, orders: &[OrderFacts<'_>], of: impl Fn(Good) -> Option<Id>) {
+        for order in orders {
+            for part in &order.effect.parts {
+                let Some(id) = of(part.good) else { continue };
+                let balance = self.at(id);
+                // Orders arrive ascending, and an order has one part a good.
+                balance.orders.push(order.order_id);
+                balance.ledger += part.taken - if order.paid_before { part.ordered } else { 0 };
+                if order.is_newly_paid() {
+                    balance.ordered += part.ordered;
+                }
+            }
+        }
+    }
+
+    fn into_sorted(mut self) -> Vec<Balance<Id>> {
+        self.list.sort_unstable_by_key(|balance| balance.id);
+        self.list
+    }
+}

@@ -1,0 +1,102 @@
+//! What became of one order: how often it was charged and its goods taken, and whether it is paid.
+
+use std::fmt;
+
+use protocol::{ItemId, UserId};
+
+use crate::snapshot::{OrderRow, PaymentMovement, StockMovement};
+
+/// What one part of an order touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Good {
+    Credit(UserId),
+    Item(ItemId),
+}
+
+impl fmt::Display for Good {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credit(user) => write!(f, "credit of user {user}"),
+            Self::Item(item) => write!(f, "item {item}"),
+        }
+    }
+}
+
+/// One part of an order: π for the credit, σ for an item, as a fraction `taken / ordered`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) good: Good,
+    /// Taken less given back.
+    pub(crate) taken: i128,
+    /// What the order is for; 0 if it has nothing to do with this good.
+    pub(crate) ordered: i128,
+}
+
+/// An order's effect, over all its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Effect {
+    pub(crate) paid: bool,
+    pub(crate) parts: Vec<Part>,
+}
+
+impl Effect {
+    /// Adds up an order's movements. An order that was paid before the ledgers were watched counts as done.
+    pub(crate) fn of(
+        ordered: Option<&OrderRow>,
+        paid: bool,
+        paid_before: bool,
+        payments: &[PaymentMovement],
+        stock: &[StockMovement],
+    ) -> Self {
+        let mut parts = Vec::with_capacity(4);
+        if let Some(order) = ordered {
+            add(&mut parts, Good::Credit(order.user_id), 0, order.total_cost);
+            for line in &order.lines {
+                add(&mut parts, Good::Item(line.item_id), 0, line.quantity);
+            }
+        }
+        if paid_before {
+            for part in &mut parts {
+                part.taken = part.ordered;
+            }
+        }
+        for movement in payments {
+            add(
+                &mut parts,
+                Good::Credit(movement.user_id),
+                movement.delta,
+                0,
+            );
+        }
+        for movement in stock {
+            add(&mut parts, Good::Item(movement.item_id), movement.delta, 0);
+        }
+        Self { paid, parts }
+    }
+
+    /// Nothing of it happened.
+    pub(crate) fn is_none(&self) -> bool {
+        !self.paid && self.parts.iter().all(|part| part.taken == 0)
+    }
+
+    /// All of it happened, once.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.paid && self.parts.iter().all(|part| part.taken == part.ordered)
+    }
+}
+
+/// An order has a handful of parts: a search beats a map.
+fn add(parts: &mut Vec<Part>, good: Good, delta: i64, ordered: i64) {
+    let (taken, ordered) = (-i128::from(delta), i128::from(ordered));
+    match parts.iter_mut().find(|part| part.good == good) {
+        Some(part) => {
+            part.taken += taken;
+            part.ordered += ordered;
+        }
+        None => parts.push(Part {
+            good,
+            taken,
+            ordered,
+        }),
+    }
+}

@@ -1,0 +1,181 @@
+//! A PASS is earned: what a run lacks for one although nothing was found to be wrong.
+
+use std::collections::BTreeMap;
+
+use super::{Quiet, Run};
+use crate::{
+    availability::{Availability, Operation, operations},
+    snapshot::Snapshot,
+    verdict::Verdict,
+};
+
+/// How near to a fault's effect there must have been load on both sides of it.
+const IN_FLIGHT_US: u64 = 1_000_000;
+
+/// Everything that keeps a run from a PASS, with the verdict that it leads to.
+pub(super) fn shortcomings(
+    run: &Run<'_>,
+    last: &Snapshot,
+    quiet: &Quiet,
+    availability: &Availability,
+) -> Vec<(Verdict, String)> {
+    let mut found: Vec<(Verdict, String)> = Vec::new();
+    let harness = run.evidence.harness_errors.iter();
+    found.extend(harness.map(|error| (Verdict::Harness, error.clone())));
+    let unknown = |reason: String| (Verdict::Unknown, reason);
+
+    found.extend(quiet.missing().iter().cloned().map(unknown));
+    if !quiet.is_quiet() {
+        found.extend(run.evidence.settle.missing.iter().cloned().map(unknown));
+    }
+    if !run.initial.sagas.is_empty() {
+        let open = run.initial.sagas.len();
+        found.push(unknown(format!(
+            "{open} sagas were running before the load began"
+        )));
+    }
+    let operations = operations(run.history);
+    found.extend(load(&operations).into_iter().map(unknown));
+    found.extend(coverage(run, last).into_iter().map(unknown));
+    found.extend(faults(run, &operations).into_iter().map(unknown));
+    found.extend(counts(run, &operations).into_iter().map(unknown));
+    let slow = budgets(run, availability).into_iter();
+    found.extend(slow.map(|reason| (Verdict::Slo, reason)));
+    found
+}
+
+/// There was a load, and each kind of operation succeeded at least once.
+fn load(operations: &[Operation]) -> Vec<String> {
+    if operations.is_empty() {
+        return vec!["the history is empty: there was no load".to_owned()];
+    }
+    let mut kinds: BTreeMap<&str, u64> = BTreeMap::from([("checkout", 0)]);
+    for operation in operations {
+        *kinds.entry(operation.op.name()).or_default() += u64::from(operation.ok_at_us.is_some());
+    }
+    kinds
+        .into_iter()
+        .filter(|(_, ok)| *ok == 0)
+        .map(|(kind, _)| format!("no {kind} was ever ok"))
+        .collect()
+}
+
+/// The final reads know what was there before.
+fn coverage(run: &Run<'_>, last: &Snapshot) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if run.initial.users.is_empty() || run.initial.items.is_empty() {
+        reasons.push("the balances before the load are not known".to_owned());
+    }
+    if last.orders.is_empty() {
+        reasons.push("the final reads have no orders".to_owned());
+    }
+    reasons
+}
+
+/// Every planned fault took effect while load was in flight.
+fn faults(run: &Run<'_>, operations: &[Operation]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for fault in &run.evidence.faults {
+        let name = &fault.name;
+        let Some(effective_us) = fault.effective_us else {
+            reasons.push(format!("{name}: it was not seen to take effect"));
+            continue;
+        };
+        for missing in &fault.missing {
+            reasons.push(format!("{name}: not seen: {missing}"));
+        }
+        let sent = |from: u64, to: u64| {
+            operations
+                .iter()
+                .any(|operation| (from..=to).contains(&operation.sent_us))
+        };
+        let before = sent(effective_us.saturating_sub(IN_FLIGHT_US), effective_us);
+        let after = sent(effective_us, effective_us.saturating_add(IN_FLIGHT_US));
+        if !before || !after {
+            reasons.push(format!("{name}: there was no load when it took effect"));
+        }
+        if fault.healed_us.is_none() {
+            reasons.push(format!("{name}: it was not seen to be healed"));
+        }
+    }
+    reasons
+}
+
+/// Enough succeeded before, during and after the faults.
+fn counts(run: &Run<'_>, operations: &[Operation]) -> Vec<String> {
+    let faults = &run.evidence.faults;
+    let ok = |from: u64, to: u64| {
+        let within = |at: &u64| (from..to).contains(at);
+        let ok = operations.iter().filter_map(|operation| operation.ok_at_us);
+        ok.filter(within).count() as u64
+    };
+    let budgets = run.budgets;
+    let mut wanted = Vec::new();
+    let first = faults.iter().filter_map(|fault| fault.effective_us).min();
+    let healed = faults.iter().filter_map(|fault| fault.healed_us).max();
+    match (first, healed) {
+        _ if faults.is_empty() => {
+            wanted.push(("in the run", ok(0, u64::MAX), budgets.ok_before_min));
+        }
+        (Some(first), Some(healed)) => {
+            wanted.push(("before the fault", ok(0, first), budgets.ok_before_min));
+            wanted.push(("during the fault", ok(first, healed), budgets.ok_during_min));
+            let after = ok(healed, u64::MAX);
+            wanted.push(("after the fault was healed", after, budgets.ok_after_min));
+        }
+        // Said already: a fault without effect, or one that was never healed.
+        (None, _) | (_, None) => {}
+    }
+    wanted
+        .into_iter()
+        .filter(|(_, ok, min)| ok < min)
+        .map(|(when, ok, min)| format!("{ok} operations were ok {when}, of at least {min}"))
+        .collect()
+}
+
+/// What was slower or less available than allowed.
+fn budgets(run: &Run<'_>, availability: &Availability) -> Vec<String> {
+    let budgets = run.budgets;
+    let mut reasons = Vec::new();
+    for recovery in &availability.recoveries {
+        let fault = &recovery.fault;
+        for (what, took, max) in [
+            ("recovery", recovery.recovery_ms, budgets.recovery_ms_max),
+            (
+                "the first ok checkout",
+                recovery.first_ok_checkout_ms,
+                budgets.first_checkout_ms_max,
+            ),
+        ] {
+            match (took, max) {
+                (Some(took), Some(max)) if took > max => {
+                    reasons.push(format!("{fault}: {what} took {took} ms, of at most {max}"));
+                }
+                (None, Some(max)) => {
+                    let watched = recovery.watched_ms;
+                    reasons.push(format!(
+                        "{fault}: {what} took > {watched} ms, of at most {max}"
+                    ));
+                }
+                (_, None) | (Some(_), Some(_)) => {}
+            }
+        }
+    }
+    if let Some(min) = budgets.served_ratio_min
+        && availability.served_ratio < min
+    {
+        let ratio = availability.served_ratio;
+        reasons.push(format!(
+            "{ratio:.4} of the operations were served, of at least {min}"
+        ));
+    }
+    if let Some(max) = budgets.server_errors_max
+        && availability.checkout_server_errors > max
+    {
+        let errors = availability.checkout_server_errors;
+        reasons.push(format!(
+            "{errors} checkouts were answered with a 5xx, of at most {max}"
+        ));
+    }
+    reasons
+}
