@@ -1,0 +1,92 @@
+//! Bringing the data directory into a state that can be started: a new cluster, a copy, a rewind.
+
+use anyhow::Context as _;
+use protocol::db::{Role, Takeover};
+use rand::RngExt as _;
+use tokio::time::Instant;
+
+use super::Node;
+use crate::{
+    decide::{FAILED_REWINDS_MAX, Primary, Troubles},
+    durable::Durable,
+    postgres::{config::Stance, files},
+};
+
+impl Node {
+    pub(super) async fn initialise(&mut self, epoch: u64) -> anyhow::Result<()> {
+        self.shared.update(|state| state.role = Role::Starting);
+        self.files.write_stance(&Stance::Apart)?;
+        self.or_stop(self.data.initialise()).await?;
+        self.store.save(Durable { epoch, led: epoch, dirty: false })?;
+        self.data.install()?;
+        self.found = self.data.inspect().await?;
+        self.publish_down();
+        self.start_primary(epoch).await
+    }
+
+    /// Replaces whatever is here by a copy of the primary. What was here stays until the copy is whole.
+    pub(super) async fn clone_from(&mut self, primary: &Primary) -> anyhow::Result<()> {
+        self.shared.update(|state| state.role = Role::Starting);
+        let durable = self.store.current().clone();
+        let epoch = durable.epoch.max(primary.epoch);
+        self.store.save(Durable { epoch, dirty: true, ..durable })?;
+        self.or_stop(self.data.copy(&primary.name)).await.context("copying the primary")?;
+        self.data.install()?;
+        self.store.save(Durable { epoch, led: 0, dirty: false })?;
+        self.troubles = Troubles::default();
+        Ok(())
+    }
+
+    /// Gives up what only this node has. Until the rewind is done, its data is worth nothing.
+    pub(super) async fn rejoin(&mut self, primary: &Primary) -> anyhow::Result<()> {
+        self.shared.update(|state| state.role = Role::Starting);
+        let durable = self.store.current().clone();
+        let epoch = durable.epoch.max(primary.epoch);
+        self.store.save(Durable { epoch, dirty: true, ..durable })?;
+        self.files.write_stance(&Stance::Apart)?;
+        match self.or_stop(self.data.rewind(&primary.name, durable.led)).await {
+            Ok(()) => {}
+            Err(error) => {
+                match error.downcast_ref() {
+                    Some(files::Error::Unknown(_)) => self.troubles.failed_rewinds = FAILED_REWINDS_MAX,
+                    Some(files::Error::Tool { .. } | files::Error::Timeout { .. }) => {
+                        self.troubles.failed_rewinds += 1;
+                    }
+                    // The primary went away, or a file did: the data is no worse for it.
+                    Some(files::Error::Io(_) | files::Error::Primary(_)) | None => {}
+                }
+                return Err(error.context("rewinding"));
+            }
+        }
+        self.store.save(Durable { epoch, led: 0, dirty: false })?;
+        self.troubles.lost_branch = false;
+        self.standby(Some(primary.clone())).await
+    }
+
+    /// This node was primary: asks to go on, unless somebody else leads by now.
+    pub(super) async fn ask_resume(&mut self, epoch: u64, peers: &[String]) -> anyhow::Result<()> {
+        let led = self.store.current().led;
+        self.shared.set_standing(true);
+        let granted = self.collect_grant(epoch, peers, Takeover::Resume { led }).await;
+        self.shared.set_standing(false);
+        if !granted {
+            self.shared.update(|state| state.role = Role::Waiting);
+            self.pause(std::time::Duration::from_millis(rand::rng().random_range(150..400))).await;
+            return Ok(());
+        }
+        self.start_primary(epoch).await
+    }
+
+    /// Work on the data directory ends when the node is told to stop: the child is killed, and the next start
+    /// finds the directory as unfinished as it is.
+    async fn or_stop(
+        &self,
+        work: impl Future<Output = Result<(), files::Error>>,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let done = self.stop.run_until_cancelled(work).await;
+        let done = done.context("told to stop")?;
+        tracing::debug!(ms = started.elapsed().as_millis(), ok = done.is_ok(), "worked on the data");
+        Ok(done?)
+    }
+}
