@@ -7,7 +7,7 @@ mod tx;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use protocol::db::{APP_ROLE, DATABASE, POSTGRES_PORT};
+use protocol::db::{APP_ROLE, DATABASE, DB_NODE_PORT, POSTGRES_PORT};
 use sqlx::{
     Connection as _, PgConnection, PgPool,
     migrate::Migrator,
@@ -74,19 +74,26 @@ impl Database {
                 .clone()
                 .host(pool_host.as_ref().unwrap_or(first_host)),
         );
+        let urls = config.db_hosts.iter();
+        let urls = urls.map(|host| format!("http://{host}:{DB_NODE_PORT}/state"));
+        let target = route::Target { options, pool_host };
+        Self::watching(urls.collect(), target, first, config.max_retry)
+    }
+
+    fn watching(
+        urls: Vec<String>,
+        target: route::Target,
+        first: PgPool,
+        max_retry: u32,
+    ) -> anyhow::Result<Self> {
         let suspect = Arc::new(Notify::new());
         let stop = CancellationToken::new();
-        let routes = route::watch(
-            &config.db_hosts,
-            route::Target { options, pool_host },
-            &suspect,
-            &stop,
-        )?;
+        let routes = route::watch(urls, target, &suspect, &stop)?;
         Ok(Self {
             routes,
             suspect,
             first,
-            max_retry: config.max_retry,
+            max_retry,
             _watcher: Some(Arc::new(stop.drop_guard())),
         })
     }
@@ -208,3 +215,6 @@ fn password(file: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("read the database password from {}", file.display()))?;
     Ok(text.trim_end().to_owned())
 }
+
+#[cfg(test)]
+mod tests;

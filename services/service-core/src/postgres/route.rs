@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use protocol::db::{DB_NODE_PORT, NodeState, Role};
+use protocol::db::{NodeState, Role};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -57,9 +57,9 @@ impl Target {
     }
 }
 
-/// Asks every node for its state until `stop`, each by a task of its own: a dead node delays nobody.
+/// Asks every node for its state, at its URL, until `stop`, each by a task of its own: a dead node delays nobody.
 pub(super) fn watch(
-    hosts: &[String],
+    urls: Vec<String>,
     target: Target,
     suspect: &Arc<Notify>,
     stop: &CancellationToken,
@@ -70,11 +70,11 @@ pub(super) fn watch(
         .no_proxy()
         .build()
         .context("build the client that asks database nodes for their state")?;
-    let (states, received) = mpsc::channel(hosts.len().max(1));
-    for host in hosts {
+    let (states, received) = mpsc::channel(urls.len().max(1));
+    for url in urls {
         let poller = Poller {
             client: client.clone(),
-            url: format!("http://{host}:{DB_NODE_PORT}/state"),
+            url,
             suspect: suspect.clone(),
             states: states.clone(),
         };
