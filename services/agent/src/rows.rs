@@ -163,11 +163,11 @@ impl<'a> Reader<'a> {
 
     async fn open_sagas(&mut self) -> Result<(), Error> {
         self.stream(
-            "select saga_id, order_id, state, (extract(epoch from updated_at) * 1000000)::bigint \
+            "select saga_id, order_id, state, extract(epoch from clock_timestamp() - created_at)::bigint \
              from saga where state not in ('completed', 'rejected') order by saga_id",
             None,
-            |(saga, order, state, at): (i64, i64, String, i64)| {
-                (SagaId(saga), OrderId(order), state, at)
+            |(saga, order, state, age_s): (i64, i64, String, i64)| {
+                (SagaId(saga), OrderId(order), state, age_s)
             },
             Rows::Sagas,
         )

@@ -211,7 +211,7 @@ pub enum Rows {
     Items(Vec<(ItemId, i64, i64)>),
     StockMovements(Vec<StockMovement>),
     PaymentMovements(Vec<PaymentMovement>),
-    /// Sagas that have not ended: saga, order, state, and when the row last changed in microseconds since 1970.
+    /// Sagas that have not ended: saga, order, state, and how many seconds ago it began.
     Sagas(Vec<(SagaId, OrderId, String, i64)>),
     Watermarks(Watermarks),
 }

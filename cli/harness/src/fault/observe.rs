@@ -1,0 +1,246 @@
+//! Looks at the stack while faults are in effect, and writes down what changes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bollard::{
+    errors::Error as DockerError, models::EventMessage, query_parameters::EventsOptions,
+};
+use futures_util::{Stream, StreamExt};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Proof, world};
+use crate::{agent::Agent, cluster::Cluster, load::Client, recorder::Recorder, target::World};
+
+const POLL: Duration = Duration::from_millis(250);
+/// The engine tells of a death within milliseconds. After this long we ask for it.
+const DEATH_ASKED_AFTER: Duration = Duration::from_secs(2);
+/// Between two attempts to listen to the engine.
+const LISTEN_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// When containers died, by their ids, on the run's clock.
+#[derive(Debug, Clone, Default)]
+pub struct Deaths(Arc<Mutex<HashMap<String, u64>>>);
+
+impl Deaths {
+    fn at(&self, container: &str) -> Option<u64> {
+        let deaths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        deaths.get(container).copied()
+    }
+
+    fn tell(&self, container: &str, at_us: u64) {
+        let mut deaths = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        deaths.entry(container.to_owned()).or_insert(at_us);
+    }
+
+    /// Listens to the engine until `stop`: deaths are noted, and everything goes into the run's events.
+    pub async fn listen(self, cluster: Cluster, recorder: Recorder, stop: CancellationToken) {
+        let filters = HashMap::from([
+            ("type".to_owned(), vec!["container".to_owned()]),
+            (
+                "event".to_owned(),
+                ["start", "die", "kill", "oom", "pause", "unpause"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ),
+        ]);
+        while !stop.is_cancelled() {
+            let options = EventsOptions {
+                filters: Some(filters.clone()),
+                ..EventsOptions::default()
+            };
+            let events = cluster.engine.docker().events(Some(options));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.hear(events, &cluster, &recorder) => {}
+            }
+            tokio::time::sleep(LISTEN_AGAIN_AFTER).await;
+        }
+    }
+
+    async fn hear(
+        &self,
+        events: impl Stream<Item = Result<EventMessage, DockerError>>,
+        cluster: &Cluster,
+        recorder: &Recorder,
+    ) {
+        let mut events = std::pin::pin!(events);
+        let prefix = cluster.stack.scoped("");
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    tracing::debug!(%error, "the engine's events broke");
+                    return;
+                }
+            };
+            let (Some(action), Some(actor)) = (event.action, event.actor) else {
+                continue;
+            };
+            let (id, labels) = (
+                actor.id.unwrap_or_default(),
+                actor.attributes.unwrap_or_default(),
+            );
+            let Some(service) = labels.get("com.docker.swarm.service.name") else {
+                continue;
+            };
+            let Some(service) = service.strip_prefix(&prefix) else {
+                continue;
+            };
+            if action == "die" {
+                self.tell(&id, recorder.clock().now_us());
+            }
+            let text = match labels.get("exitCode") {
+                Some(code) => format!("{action} (exit code {code})"),
+                None => action,
+            };
+            recorder.event("container", service, text).await;
+        }
+    }
+}
+
+/// Follows injected faults until each is proved and healed.
+#[derive(Debug)]
+pub struct Observer {
+    pub cluster: Cluster,
+    pub agent: Agent,
+    pub client: Client,
+    pub recorder: Recorder,
+    pub deaths: Deaths,
+}
+
+impl Observer {
+    /// Looks until every proof is complete, or `deadline`, or `stop`. Gives the last look beside them.
+    pub async fn follow(
+        &self,
+        mut proofs: Vec<Proof>,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> (Vec<Proof>, World) {
+        let start = Instant::now();
+        let mut last = World::default();
+        let mut roles = BTreeMap::new();
+        loop {
+            let look = async {
+                if let Ok(world) = world(&self.cluster, &self.agent).await {
+                    self.note_roles(&world, &mut roles).await;
+                    last = world;
+                }
+                for proof in &mut proofs {
+                    self.advance(proof, &last, start.elapsed()).await;
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = look => {}
+            }
+            let complete = proofs.iter().all(|proof| proof.is_complete(&last));
+            if complete || Instant::now() >= deadline {
+                break;
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+        (proofs, last)
+    }
+
+    async fn advance(&self, proof: &mut Proof, world: &World, elapsed: Duration) {
+        let clock = self.recorder.clock();
+        let container = proof.victim().task.container.clone();
+        if let Some(at_us) = self.deaths.at(&container) {
+            proof.died(at_us);
+        } else if elapsed >= DEATH_ASKED_AFTER && !proof.is_dead() && self.is_gone(&container).await
+        {
+            proof.died(clock.now_us());
+        }
+        let serves = proof.is_dead() && self.serves(&proof.victim().task.service, world).await;
+        proof.look(clock.now_us(), world, serves);
+        if let Some(database) = proof.awaits_write().map(str::to_owned) {
+            match self.agent.probe_write(&database).await {
+                Ok(probe) => {
+                    proof.written(clock.now_us());
+                    let text = format!("takes writes on timeline {}", probe.timeline);
+                    self.recorder.event("role", &probe.node, text).await;
+                }
+                Err(error) => tracing::debug!(%error, database, "no probe write yet"),
+            }
+        }
+    }
+
+    async fn is_gone(&self, container: &str) -> bool {
+        let options = None::<bollard::query_parameters::InspectContainerOptions>;
+        match self
+            .cluster
+            .engine
+            .docker()
+            .inspect_container(container, options)
+            .await
+        {
+            Ok(found) => found.state.and_then(|state| state.running) == Some(false),
+            Err(DockerError::DockerResponseServerError { status_code, .. }) => status_code == 404,
+            Err(_no_answer) => false,
+        }
+    }
+
+    /// Whether what the killed task was a part of is whole again.
+    async fn serves(&self, service: &str, world: &World) -> bool {
+        match service {
+            "gateway" => self
+                .client
+                .read::<serde_json::Value>("/stock/find/0")
+                .await
+                .is_ok(),
+            "redis" => self.agent.redis().await.is_ok_and(|redis| redis.answers),
+            "agent" => self.agent.ping().await.is_ok(),
+            "order" | "payment" | "stock" => self.is_healthy(service, world).await,
+            broker if broker.starts_with("kafka-") => world.kafka.as_ref().is_some_and(|kafka| {
+                let known = kafka.brokers.iter().any(|known| known.host == broker);
+                known
+                    && kafka
+                        .partitions
+                        .iter()
+                        .all(|p| p.isr.len() == p.replicas.len())
+            }),
+            // A database node is judged by its role, a pool by its task.
+            _ => true,
+        }
+    }
+
+    async fn is_healthy(&self, service: &str, world: &World) -> bool {
+        let tasks = world.tasks.iter().filter(|task| task.service == service);
+        match self.agent.services().await {
+            Ok(replicas) => {
+                let mut ours = replicas.iter().filter(|replica| replica.service == service);
+                let healthy = ours.clone().filter(|replica| replica.healthy).count();
+                healthy == tasks.count() && ours.all(|replica| replica.healthy)
+            }
+            Err(_no_answer) => false,
+        }
+    }
+
+    async fn note_roles(&self, world: &World, roles: &mut BTreeMap<String, String>) {
+        for node in world.databases.iter().flat_map(|database| &database.nodes) {
+            let text = match &node.state {
+                Some(state) => format!(
+                    "{:?} on timeline {}, epoch {}{}",
+                    state.role,
+                    state.timeline,
+                    state.epoch,
+                    if state.streaming { ", streaming" } else { "" }
+                )
+                .to_lowercase(),
+                None => "does not answer".to_owned(),
+            };
+            if roles.get(&node.name) != Some(&text) {
+                self.recorder.event("role", &node.name, text.clone()).await;
+                roles.insert(node.name.clone(), text);
+            }
+        }
+    }
+}

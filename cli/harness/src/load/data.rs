@@ -1,0 +1,157 @@
+//! The data of a run, prepared through the public API before anything is recorded.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Client, Profile, schedule::Schedule};
+use crate::error::{Error, Result};
+
+/// How many orders, users and items there are; their ids are 0 and up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    pub orders: i64,
+    pub users: i64,
+    pub items: i64,
+}
+
+/// What to prepare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    pub sizes: Sizes,
+    pub item_price: i64,
+    pub credit: i64,
+    pub stock: i64,
+    /// Users that can pay for a few orders only, so that charges are refused and stock is given back.
+    pub poor_users: i64,
+    pub poor_credit: i64,
+    /// Items of which there are few, so that reservations are refused.
+    pub scarce_items: i64,
+    pub scarce_stock: i64,
+}
+
+const USERS: i64 = 1000;
+const ITEMS: i64 = 1000;
+const ITEM_PRICE: i64 = 5;
+/// No order costs more or takes more than this, so that nobody else runs out.
+const ORDER_COST_MAX: i64 = 1000;
+const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+const ATTEMPTS_MAX: u32 = 5;
+
+impl Data {
+    /// Enough for `profile` over `span`: every order is checked out once, most of them with success.
+    #[must_use]
+    pub fn for_load(profile: &Profile, span: Duration) -> Self {
+        const MARGIN: i64 = 100;
+        let ops = Schedule::new(profile.rate).count(span);
+        // Random choice scatters around the mix's share: a tenth and a hundred more are always enough.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "a float to integer cast saturates, and so many operations take centuries"
+        )]
+        let checkouts = (ops as f64 * profile.mix.checkouts() * 1.1).min(2_000_000.0) as i64;
+        let orders = checkouts + MARGIN;
+        Self {
+            sizes: Sizes {
+                orders,
+                users: USERS,
+                items: ITEMS,
+            },
+            item_price: ITEM_PRICE,
+            credit: orders * ORDER_COST_MAX,
+            stock: orders * ORDER_COST_MAX,
+            poor_users: USERS / 50,
+            poor_credit: 3 * ITEM_PRICE,
+            scarce_items: ITEMS / 100,
+            scarce_stock: 2,
+        }
+    }
+
+    /// Resets the shop's rows 0 and up to this data.
+    ///
+    /// # Errors
+    /// The shop did not accept it within several attempts.
+    pub async fn prepare(&self, client: &Client, run: &str) -> Result<()> {
+        let Sizes {
+            orders,
+            users,
+            items,
+        } = self.sizes;
+        for (path, key) in [
+            (
+                format!(
+                    "/stock/batch_init/{items}/{}/{}",
+                    self.stock, self.item_price
+                ),
+                "items",
+            ),
+            (
+                format!("/payment/batch_init/{users}/{}", self.credit),
+                "users",
+            ),
+            (
+                format!(
+                    "/orders/batch_init/{orders}/{items}/{users}/{}",
+                    self.item_price
+                ),
+                "orders",
+            ),
+        ] {
+            call(client, &path, &format!("{run}-{key}"), BATCH_TIMEOUT).await?;
+        }
+        // Spread over the ids, so that they are met early and late.
+        for n in 0..self.poor_users {
+            let user = n * (users / self.poor_users);
+            let path = format!("/payment/pay/{user}/{}", self.credit - self.poor_credit);
+            call(client, &path, &format!("{run}-poor-{n}"), CALL_TIMEOUT).await?;
+        }
+        for n in 0..self.scarce_items {
+            let item = n * (items / self.scarce_items);
+            let path = format!("/stock/subtract/{item}/{}", self.stock - self.scarce_stock);
+            call(client, &path, &format!("{run}-scarce-{n}"), CALL_TIMEOUT).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Repeats until the shop accepts it: each of these calls may be repeated under its key.
+async fn call(client: &Client, path: &str, key: &str, timeout: Duration) -> Result<()> {
+    let mut attempt = 1;
+    loop {
+        match client.post(path, key, timeout).await {
+            Ok(()) => return Ok(()),
+            Err(reason) if attempt == ATTEMPTS_MAX => {
+                return Err(Error::Prepare {
+                    request: format!("POST {path}"),
+                    reason,
+                });
+            }
+            Err(reason) => tracing::debug!(path, reason, attempt, "preparing data: once more"),
+        }
+        tokio::time::sleep(Duration::from_millis(300) * attempt).await;
+        attempt += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Mix;
+
+    #[test]
+    fn there_are_orders_for_every_checkout() {
+        let profile = Profile {
+            rate: 500.0,
+            mix: Mix::default(),
+            seed: 1,
+            request_timeout_ms: 10_000,
+            retries: 0,
+        };
+        let data = Data::for_load(&profile, Duration::from_secs(60));
+        assert_eq!(data.sizes.orders, 26_500);
+        assert!(data.credit >= data.sizes.orders * 2 * ITEM_PRICE);
+        assert!(data.poor_users > 0 && data.scarce_items > 0);
+    }
+}

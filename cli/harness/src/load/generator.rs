@@ -1,0 +1,180 @@
+//! Sends every operation when it is due and records what came of it.
+
+use std::{sync::Arc, time::Duration};
+
+use checker::{
+    history::{Complete, Invoke, Op, Record},
+    outcome::{Broken, Class},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Client, Profile, Stats, exchange::Exchange, schedule::Schedule, workload::Workload};
+use crate::recorder::{Clock, Recorder};
+
+/// Between two attempts at one operation.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+
+/// How much was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered {
+    /// Operations that were due.
+    pub operations: u64,
+    /// How long they were spread over.
+    pub span: Duration,
+}
+
+/// The load of one run.
+#[derive(Debug)]
+pub struct Generator {
+    pub profile: Profile,
+    pub workload: Workload,
+    pub client: Client,
+    pub recorder: Recorder,
+    pub stats: Arc<Stats>,
+    /// What every request of the run carries in its idempotency key.
+    pub run: String,
+}
+
+/// What every request needs.
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    recorder: Recorder,
+    stats: Arc<Stats>,
+    run: String,
+    retries: u32,
+    stop: CancellationToken,
+}
+
+impl Generator {
+    /// Sends from now until `end` says (it may move while the load runs), then waits until every request
+    /// has ended or timed out. `stop` breaks off at once: what is under way becomes unknown.
+    pub async fn run(mut self, end: watch::Receiver<Duration>, stop: CancellationToken) -> Offered {
+        let schedule = Schedule::new(self.profile.rate);
+        let in_flight = Arc::new(Semaphore::new(self.profile.in_flight_max()));
+        let shared = Arc::new(Shared {
+            client: self.client,
+            recorder: self.recorder.clone(),
+            stats: self.stats,
+            run: self.run,
+            retries: self.profile.retries,
+            stop: stop.clone(),
+        });
+        let clock = self.recorder.clock();
+        let (start, start_us) = (Instant::now(), clock.now_us());
+        let mut tasks = JoinSet::new();
+        let mut index = 0;
+        loop {
+            let due = schedule.due(index);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = sleep_until(start + due) => {}
+            }
+            if due >= *end.borrow() || self.recorder.is_broken() {
+                break;
+            }
+            let operation = Operation {
+                id: index,
+                op: self.workload.next_op(),
+                due_us: start_us + micros(due),
+            };
+            match Arc::clone(&in_flight).try_acquire_owned() {
+                Ok(permit) => {
+                    tasks.spawn(operation.perform(Arc::clone(&shared), permit));
+                }
+                Err(_all_taken) => operation.give_up(&shared).await,
+            }
+            while tasks.try_join_next().is_some() {}
+            index += 1;
+        }
+        let span = start.elapsed();
+        while tasks.join_next().await.is_some() {}
+        Offered {
+            operations: index,
+            span,
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// One logical operation: its retries keep the id and the key.
+#[derive(Debug, Clone, Copy)]
+struct Operation {
+    id: u64,
+    op: Op,
+    due_us: u64,
+}
+
+impl Operation {
+    async fn perform(self, shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
+        let clock = shared.recorder.clock();
+        let key = format!("{}-{}", shared.run, self.id);
+        shared.stats.sent();
+        let mut attempt = 1;
+        let exchange = loop {
+            self.invoke(&shared.recorder, &clock, attempt).await;
+            let exchange = tokio::select! {
+                exchange = shared.client.send(self.op, &key) => exchange,
+                () = shared.stop.cancelled() => Exchange::broken(self.op, Broken::Stopped),
+            };
+            self.complete(&shared.recorder, &clock, attempt, &exchange)
+                .await;
+            let again = exchange.class == Class::Info && attempt <= shared.retries;
+            if !again || shared.stop.is_cancelled() {
+                break exchange;
+            }
+            attempt += 1;
+            sleep(RETRY_AFTER).await;
+        };
+        let latency_us = clock.now_us().saturating_sub(self.due_us);
+        shared.stats.ended(self.op, &exchange, latency_us);
+        drop(permit);
+    }
+
+    /// The operation is due but too many are under way: nothing of it leaves.
+    async fn give_up(self, shared: &Shared) {
+        let clock = shared.recorder.clock();
+        self.invoke(&shared.recorder, &clock, 1).await;
+        let exchange = Exchange::broken(self.op, Broken::NotSent);
+        self.complete(&shared.recorder, &clock, 1, &exchange).await;
+        shared.stats.not_attempted(self.op);
+    }
+
+    async fn invoke(self, recorder: &Recorder, clock: &Clock, attempt: u32) {
+        recorder
+            .history(&Record::Invoke(Invoke {
+                id: self.id,
+                attempt,
+                // Every operation is a client of its own: an open system has no fixed number of them.
+                process: u32::try_from(self.id).unwrap_or(u32::MAX),
+                due_us: self.due_us,
+                sent_us: clock.now_us(),
+                op: self.op,
+            }))
+            .await;
+    }
+
+    async fn complete(self, recorder: &Recorder, clock: &Clock, attempt: u32, seen: &Exchange) {
+        recorder
+            .history(&Record::Complete(Complete {
+                id: self.id,
+                attempt,
+                at_us: clock.now_us(),
+                class: seen.class,
+                status: seen.status,
+                broken: seen.broken,
+                refusal: seen.refusal,
+                value: seen.value,
+            }))
+            .await;
+    }
+}

@@ -1,0 +1,187 @@
+//! Which operations the load is made of: `checkout=80%,find_order=10%,find_item=5%,find_user=5%`.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// The operations a load may be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Checkout,
+    FindOrder,
+    FindItem,
+    FindUser,
+}
+
+impl Action {
+    const ALL: [Self; 4] = [
+        Self::Checkout,
+        Self::FindOrder,
+        Self::FindItem,
+        Self::FindUser,
+    ];
+
+    /// As a mix and a history write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Checkout => "checkout",
+            Self::FindOrder => "find_order",
+            Self::FindItem => "find_item",
+            Self::FindUser => "find_user",
+        }
+    }
+}
+
+/// Shares of 100 %.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mix(Vec<(Action, u32)>);
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self(vec![
+            (Action::Checkout, 80),
+            (Action::FindOrder, 10),
+            (Action::FindItem, 5),
+            (Action::FindUser, 5),
+        ])
+    }
+}
+
+impl Mix {
+    /// The action at `point` of the 100.
+    #[must_use]
+    pub fn at(&self, point: u32) -> Action {
+        let mut passed = 0;
+        for &(action, share) in &self.0 {
+            passed += share;
+            if point < passed {
+                return action;
+            }
+        }
+        self.0.last().map_or(Action::Checkout, |last| last.0)
+    }
+
+    /// The share of checkouts, 0 to 1.
+    #[must_use]
+    pub fn checkouts(&self) -> f64 {
+        let share: u32 = self
+            .0
+            .iter()
+            .filter(|(action, _)| *action == Action::Checkout)
+            .map(|(_, share)| share)
+            .sum();
+        f64::from(share) / 100.0
+    }
+}
+
+impl FromStr for Mix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut shares: Vec<(Action, u32)> = Vec::new();
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            let (name, share) = part
+                .split_once('=')
+                .ok_or_else(|| format!("`{part}` is not OPERATION=SHARE%"))?;
+            let action = Action::ALL
+                .into_iter()
+                .find(|action| action.name() == name.trim())
+                .ok_or_else(|| {
+                    let known = Action::ALL.map(Action::name).join(", ");
+                    format!("no operation `{}`: use {known}", name.trim())
+                })?;
+            let share = share
+                .trim()
+                .strip_suffix('%')
+                .and_then(|number| number.parse::<u32>().ok())
+                .filter(|share| (1..=100).contains(share))
+                .ok_or_else(|| format!("`{}` is not a share from 1% to 100%", share.trim()))?;
+            if shares.iter().any(|(known, _)| *known == action) {
+                return Err(format!("`{}` stands twice in the mix", action.name()));
+            }
+            shares.push((action, share));
+        }
+        let sum: u32 = shares.iter().map(|(_, share)| share).sum();
+        if sum == 100 {
+            Ok(Self(shares))
+        } else {
+            Err(format!("the shares of the mix add up to {sum}%, not 100%"))
+        }
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = self
+            .0
+            .iter()
+            .map(|(action, share)| format!("{}={share}%", action.name()))
+            .collect();
+        f.write_str(&parts.join(","))
+    }
+}
+
+impl TryFrom<String> for Mix {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Mix> for String {
+    fn from(mix: Mix) -> Self {
+        mix.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_reads_back_as_written() {
+        let text = "checkout=80%,find_order=10%,find_item=5%,find_user=5%";
+        assert_eq!(text.parse(), Ok(Mix::default()));
+        assert_eq!(Mix::default().to_string(), text);
+    }
+
+    #[test]
+    fn every_point_belongs_to_its_share() {
+        let mix: Mix = "checkout=60%,find_item=40%".parse().unwrap();
+        let checkouts = (0..100).filter(|p| mix.at(*p) == Action::Checkout).count();
+        assert_eq!(checkouts, 60);
+        assert_eq!(mix.at(99), Action::FindItem);
+        assert!((mix.checkouts() - 0.6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_wrong_mix_says_what_is_wrong() {
+        for (text, told) in [
+            (
+                "checkout=80%",
+                "the shares of the mix add up to 80%, not 100%",
+            ),
+            ("", "the shares of the mix add up to 0%, not 100%"),
+            ("checkout", "`checkout` is not OPERATION=SHARE%"),
+            ("checkout=1.5%", "`1.5%` is not a share from 1% to 100%"),
+            (
+                "checkout=50%,checkout=50%",
+                "`checkout` stands twice in the mix",
+            ),
+            (
+                "chekout=100%",
+                "no operation `chekout`: use checkout, find_order, find_item, find_user",
+            ),
+        ] {
+            assert_eq!(text.parse::<Mix>(), Err(told.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One run: data, load, faults in the middle of it, everything recorded.
+
+pub mod plan;
+mod timeline;
+pub mod verify;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bollard::query_parameters::InspectNetworkOptions;
+use checker::{Evidence, evidence::SplitBrain};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    plan::{LoadPlan, Plan, StackMark},
+    timeline::Timeline,
+};
+use crate::{
+    agent::Agent,
+    cluster::Cluster,
+    error::{Error, Result},
+    fault::{self, Deaths, Observer},
+    load::{Client, Figures, Generator, Offered, Stats, workload::Workload},
+    lock::{self, Holder, Lock},
+    recorder::{Recorder, unix_ms},
+    rundir::RunDir,
+    settle::settle,
+    snapshot,
+    stack::{GATEWAY, overview::Overview},
+    target::Victim,
+};
+
+/// How long the stack may take to be whole and at rest before a run begins.
+const READY_MAX: Duration = Duration::from_secs(90);
+/// How much longer than planned the load goes on where a fault has not healed by then.
+const OVERTIME_MAX: Duration = Duration::from_secs(90);
+/// How long it goes on after the last fault healed: a verdict wants to see the shop serve again.
+const AFTERWARDS: Duration = Duration::from_secs(3);
+/// For calls that are not load: the preparation of data, the reads across the API.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A run that is about to begin.
+#[derive(Debug)]
+pub struct Prepared {
+    cluster: Cluster,
+    agent: Agent,
+    client: Client,
+    plan: Plan,
+    /// What each fault would hit if it were injected now.
+    pub victims: Vec<Vec<Victim>>,
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub struct Report {
+    pub dir: RunDir,
+    pub evidence: Evidence,
+    /// `None`: there was no load.
+    pub load: Option<(Offered, Figures)>,
+}
+
+/// The stack's only network.
+const NETWORK: &str = "shop";
+
+/// A client of the stack's gateway.
+///
+/// # Errors
+/// The gateway publishes no port.
+pub fn client(cluster: &Cluster, overview: &Overview, timeout: Duration) -> Result<Client> {
+    let url = overview.url(cluster).ok_or_else(|| Error::NoTarget {
+        target: GATEWAY.to_owned(),
+        reason: "it publishes no port".to_owned(),
+    })?;
+    Client::new(&url, timeout)
+}
+
+/// Which stack this is.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn mark(cluster: &Cluster, overview: &Overview) -> Result<StackMark> {
+    let network = cluster.stack.scoped(NETWORK);
+    let found = cluster
+        .engine
+        .docker()
+        .inspect_network(&network, None::<InspectNetworkOptions>)
+        .await
+        .map_err(|error| Error::docker(format!("find the network {network}"), error))?;
+    Ok(StackMark {
+        name: cluster.stack.to_string(),
+        id: found.id.unwrap_or_default(),
+        images: overview
+            .services
+            .iter()
+            .map(|service| (service.name.clone(), service.image.clone()))
+            .collect(),
+    })
+}
+
+/// Checks that the run can begin: the stack is there, and every target means something.
+///
+/// # Errors
+/// [`Error::NoStack`], or a target that cannot be resolved.
+pub async fn prepare(
+    cluster: &Cluster,
+    name: &str,
+    command: &str,
+    load: Option<LoadPlan>,
+    faults: Vec<plan::FaultPlan>,
+) -> Result<Prepared> {
+    let overview = Overview::of_deployed(cluster).await?;
+    let stack = mark(cluster, &overview).await?;
+    let timeout = load
+        .as_ref()
+        .map_or(CALL_TIMEOUT, |load| load.profile.request_timeout());
+    let client = client(cluster, &overview, timeout)?;
+    let agent = Agent::new(cluster);
+    let mut plan = Plan::new(name, command, stack);
+    plan.load = load;
+    plan.faults = faults;
+    let mut victims = Vec::new();
+    for fault in &plan.faults {
+        victims.push(fault::resolve(cluster, &agent, fault, plan.seed()).await?);
+    }
+    Ok(Prepared {
+        cluster: cluster.clone(),
+        agent,
+        client,
+        plan,
+        victims,
+    })
+}
+
+impl Prepared {
+    /// Runs it and leaves a directory in `runs`. When it is interrupted, what was recorded stays readable.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], or the stack could not do what was asked.
+    pub async fn run(self, runs: &Path) -> Result<Report> {
+        let lock_path = lock::path(&self.plan.stack.id);
+        let mut holder = Holder {
+            pid: std::process::id(),
+            doing: self.plan.command.clone(),
+            run: PathBuf::new(),
+        };
+        // Refused before a directory is made, then told with it.
+        let mut held = Lock::take(&lock_path, &self.plan.stack.name, &holder)?;
+        let dir = RunDir::create(runs, &self.plan.name, unix_ms() / 1000)?;
+        dir.path().clone_into(&mut holder.run);
+        held.tell(&holder)?;
+        dir.write_plan(&self.plan)?;
+        self.cluster
+            .events
+            .note(format!("run {}", dir.path().display()));
+        self.make_ready(&dir).await?;
+        self.record(dir).await
+    }
+
+    /// Waits for a healthy stack, prepares the data, and reads what is there before the load.
+    async fn make_ready(&self, dir: &RunDir) -> Result<()> {
+        self.wait_ready().await?;
+        let mut orders = 0;
+        if let Some(load) = &self.plan.load {
+            self.cluster.events.note(format!(
+                "preparing {} orders, {} users, {} items",
+                load.data.sizes.orders, load.data.sizes.users, load.data.sizes.items
+            ));
+            let run = dir.name();
+            tokio::select! {
+                () = self.cluster.cancel.cancelled() => return Err(Error::Interrupted),
+                prepared = load.data.prepare(&self.client, &run) => prepared?,
+            }
+            self.wait_ready().await?;
+            orders = load.data.sizes.orders;
+        }
+        let initial = tokio::select! {
+            () = self.cluster.cancel.cancelled() => return Err(Error::Interrupted),
+            initial = snapshot::initial(&self.agent, orders) => initial?,
+        };
+        dir.write_initial(&initial)
+    }
+
+    async fn wait_ready(&self) -> Result<()> {
+        let settled = settle(&self.cluster, &self.agent, READY_MAX).await?;
+        if settled.is_healthy() && settled.quiescent {
+            return Ok(());
+        }
+        Err(Error::Timeout {
+            what: "a healthy stack at rest to begin with".to_owned(),
+            waited: READY_MAX,
+            last: settled.missing.join("; "),
+        })
+    }
+
+    async fn record(self, dir: RunDir) -> Result<Report> {
+        let seed = self.plan.load.as_ref().map(|load| load.profile.seed);
+        let (recorder, writing) =
+            Recorder::start(&dir.history_path(), &dir.events_path(), &dir.name(), seed)?;
+        let stop = self.cluster.cancel.child_token();
+        let deaths = Deaths::default();
+        let listening = tokio::spawn(deaths.clone().listen(
+            self.cluster.clone(),
+            recorder.clone(),
+            stop.clone(),
+        ));
+        let stats = Arc::new(Stats::default());
+        let (end_sender, end) = watch::channel(Duration::MAX);
+        let load = self.start_load(&dir, &recorder, &stats, end, &stop);
+        let timeline = Timeline {
+            plan: &self.plan,
+            observer: Observer {
+                cluster: self.cluster.clone(),
+                agent: self.agent.clone(),
+                client: self.client.clone(),
+                recorder: recorder.clone(),
+                deaths,
+            },
+            stats: Arc::clone(&stats),
+            end: end_sender,
+            stop: stop.clone(),
+        };
+        recorder.event("phase", "load", "begins").await;
+        let mut evidence = timeline.play().await;
+        let offered = match load {
+            Some(load) => match load.await {
+                Ok(offered) => Some(offered),
+                Err(error) => {
+                    evidence
+                        .harness_errors
+                        .push(format!("the load broke off: {error}"));
+                    None
+                }
+            },
+            None => None,
+        };
+        recorder.event("phase", "load", "ended").await;
+        recorder.end().await;
+        stop.cancel();
+        drop(recorder);
+        if let Err(error) = listening.await {
+            evidence
+                .harness_errors
+                .push(format!("listening broke off: {error}"));
+        }
+        if let Err(error) = writing.finish().await {
+            evidence.harness_errors.push(error.to_string());
+        }
+        dir.write_evidence(&evidence)?;
+        if self.cluster.cancel.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        Ok(Report {
+            dir,
+            evidence,
+            load: offered.map(|offered| (offered, stats.figures())),
+        })
+    }
+}
+
+impl Prepared {
+    /// Begins to send; nothing where the plan has no load.
+    fn start_load(
+        &self,
+        dir: &RunDir,
+        recorder: &Recorder,
+        stats: &Arc<Stats>,
+        end: watch::Receiver<Duration>,
+        stop: &CancellationToken,
+    ) -> Option<JoinHandle<Offered>> {
+        let LoadPlan { profile, data, .. } = self.plan.load.as_ref()?;
+        let generator = Generator {
+            profile: profile.clone(),
+            workload: Workload::new(profile.seed, profile.mix.clone(), data.sizes),
+            client: self.client.clone(),
+            recorder: recorder.clone(),
+            stats: Arc::clone(stats),
+            run: dir.name(),
+        };
+        Some(tokio::spawn(generator.run(end, stop.clone())))
+    }
+}
+
+/// A split brain that the resolution of a target met.
+fn split_brain(error: &Error, at_us: u64) -> Option<SplitBrain> {
+    match error {
+        Error::SplitBrain { database, nodes } => Some(SplitBrain {
+            database: database.clone(),
+            nodes: nodes.clone(),
+            at_us,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,297 @@
+//! Judges a run: settles the stack, takes the final reads where the run lacks them, and hands everything
+//! to the checker.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use checker::{
+    Budgets, Evidence, History, Initial, Judgement, Run, Snapshot, history::Op, judge,
+    snapshot::Subject,
+};
+use protocol::OrderId;
+
+use super::{CALL_TIMEOUT, client, mark, plan::Plan};
+use crate::{
+    agent::Agent,
+    cluster::Cluster,
+    error::{Error, Result},
+    event::Event,
+    lock::{self, Holder, Lock},
+    recorder::unix_ms,
+    rundir::RunDir,
+    settle::settle,
+    snapshot::{self, Sample},
+    stack::overview::Overview,
+};
+
+/// How much of each kind is read across the API, besides what is suspicious.
+const SAMPLE_MAX: usize = 500;
+
+/// How final reads are taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How long the stack may take to settle.
+    pub settle: Duration,
+    /// Between the two final reads.
+    pub stable_for: Duration,
+    /// Read anew even where the run has its final reads.
+    pub again: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            settle: Duration::from_secs(120),
+            stable_for: Duration::from_secs(3),
+            again: false,
+        }
+    }
+}
+
+/// A judged run, and whether its final reads are from before.
+#[derive(Debug)]
+pub struct Verified {
+    pub judgement: Judgement,
+    pub from_stored_reads: bool,
+}
+
+/// What the run recorded.
+struct Recorded {
+    plan: Plan,
+    history: History,
+    initial: Option<Initial>,
+    evidence: Evidence,
+    snapshots: Vec<Snapshot>,
+}
+
+impl Recorded {
+    fn load(dir: &RunDir) -> Result<Self> {
+        Ok(Self {
+            plan: dir.plan()?,
+            history: dir.history()?,
+            initial: dir.initial()?,
+            // A run that was killed wrote none: its faults are then unproved.
+            evidence: dir.evidence()?.unwrap_or_default(),
+            snapshots: dir.snapshots()?,
+        })
+    }
+
+    fn judge(&self) -> Judgement {
+        let nothing = Initial::default();
+        judge(&Run {
+            history: &self.history,
+            initial: self.initial.as_ref().unwrap_or(&nothing),
+            snapshots: &self.snapshots,
+            evidence: &self.evidence,
+            budgets: &Budgets::default(),
+        })
+    }
+}
+
+/// Judges a run whose final reads are stored; `None` where it has none. Needs no stack.
+///
+/// # Errors
+/// [`Error::Run`]: the directory is cut short or foreign.
+pub fn stored(dir: &RunDir) -> Result<Option<Verified>> {
+    let recorded = Recorded::load(dir)?;
+    if recorded.snapshots.is_empty() {
+        return Ok(None);
+    }
+    let judgement = recorded.judge();
+    dir.write_result(&judgement)?;
+    Ok(Some(Verified {
+        judgement,
+        from_stored_reads: true,
+    }))
+}
+
+/// Settles the stack, takes the final reads, and judges.
+///
+/// # Errors
+/// The stack is not the run's any more, or the engine does not answer.
+pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result<Verified> {
+    let mut recorded = Recorded::load(dir)?;
+    let overview = Overview::of_deployed(cluster).await?;
+    let stack = mark(cluster, &overview).await?;
+    let lock_path = lock::path(&stack.id);
+    is_still_there(dir, &recorded.plan, &stack.id, &lock_path)?;
+    let holder = Holder {
+        pid: std::process::id(),
+        doing: format!("webshop verify {}", dir.name()),
+        run: dir.path().to_owned(),
+    };
+    let _held = Lock::take(&lock_path, &stack.name, &holder)?;
+    let client = client(cluster, &overview, CALL_TIMEOUT)?;
+    let agent = Agent::new(cluster);
+
+    recorded.evidence.settle = settle(cluster, &agent, options.settle).await?;
+    heal(&mut recorded);
+    if let Some(initial) = recorded.initial.take() {
+        recorded.snapshots = reads(cluster, &agent, &initial, options.stable_for).await?;
+        recorded.initial = Some(initial);
+        let sample = sample(&recorded);
+        if let Some(last) = recorded.snapshots.last_mut() {
+            cluster.events.note(format!(
+                "reading {} orders, {} users, {} items across the API",
+                sample.orders.len(),
+                sample.users.len(),
+                sample.items.len()
+            ));
+            last.api = interruptible(cluster, async {
+                Ok(snapshot::cross_read(&client, &sample).await)
+            })
+            .await?;
+        }
+        dir.write_snapshots(&recorded.snapshots)?;
+    }
+    dir.write_evidence(&recorded.evidence)?;
+    let judgement = recorded.judge();
+    dir.write_result(&judgement)?;
+    Ok(Verified {
+        judgement,
+        from_stored_reads: false,
+    })
+}
+
+/// The final reads of a run can only be taken from its own stack, before another run changes the rows.
+fn is_still_there(
+    dir: &RunDir,
+    plan: &Plan,
+    stack_id: &str,
+    lock_path: &std::path::Path,
+) -> Result<()> {
+    let unfit = |reason: String| Error::Run {
+        path: dir.path().to_owned(),
+        reason,
+    };
+    if plan.stack.id != stack_id {
+        return Err(unfit(format!(
+            "it ran on another stack `{}` than the one that is up now, so its final reads cannot be taken",
+            plan.stack.name
+        )));
+    }
+    match lock::last(lock_path) {
+        Some(last) if last.run != dir.path() && !last.run.as_os_str().is_empty() => {
+            Err(unfit(format!(
+                "the stack has served another run since ({}), so its final reads cannot be taken",
+                last.run.display()
+            )))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What had not healed while the run looked has healed by now if the stack is whole.
+fn heal(recorded: &mut Recorded) {
+    if !recorded.evidence.settle.is_healthy() {
+        return;
+    }
+    let start_ms = recorded.history.header.started_at_ms;
+    let now_us = unix_ms().saturating_sub(start_ms).saturating_mul(1000);
+    for fault in &mut recorded.evidence.faults {
+        if fault.injected_us.is_some() {
+            fault.healed_us.get_or_insert(now_us);
+        }
+    }
+}
+
+/// Two final reads, some time apart.
+async fn reads(
+    cluster: &Cluster,
+    agent: &Agent,
+    initial: &Initial,
+    apart: Duration,
+) -> Result<Vec<Snapshot>> {
+    let mut snapshots = Vec::new();
+    for n in 1..=2 {
+        cluster.events.emit(Event::Note {
+            text: format!("final read {n} of 2"),
+        });
+        let read = interruptible(cluster, snapshot::take(agent, initial)).await;
+        match read {
+            Ok(snapshot) => snapshots.push(snapshot),
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            // Without its reads the run proves nothing, and the checker says so.
+            Err(error) => {
+                cluster.events.warn(error.to_string());
+                return Ok(Vec::new());
+            }
+        }
+        if n == 1 {
+            interruptible(cluster, async {
+                tokio::time::sleep(apart).await;
+                Ok(())
+            })
+            .await?;
+        }
+    }
+    Ok(snapshots)
+}
+
+async fn interruptible<T>(cluster: &Cluster, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        () = cluster.cancel.cancelled() => Err(Error::Interrupted),
+        done = work => done,
+    }
+}
+
+/// What to read across the API: everything suspicious, and of the rest as much as is bearable.
+fn sample(recorded: &Recorded) -> Sample {
+    let mut sample = Sample::default();
+    for violation in &recorded.judge().violations {
+        sample
+            .orders
+            .extend(violation.orders.iter().take(SAMPLE_MAX));
+        match &violation.subject {
+            Subject::Order(order) => {
+                sample.orders.insert(*order);
+            }
+            Subject::User(user) => {
+                sample.users.insert(*user);
+            }
+            Subject::Item(item) => {
+                sample.items.insert(*item);
+            }
+            Subject::Database(_) | Subject::Lane(_) => {}
+        }
+    }
+    let touched: BTreeSet<OrderId> = recorded
+        .history
+        .attempts
+        .iter()
+        .filter_map(|attempt| match attempt.invoke.op {
+            Op::Checkout { order } => Some(order),
+            _ => None,
+        })
+        .collect();
+    sample
+        .orders
+        .extend(spread(&touched.into_iter().collect::<Vec<_>>()));
+    if let Some(last) = recorded.snapshots.last() {
+        let users: Vec<_> = last.users.iter().map(|user| user.user_id).collect();
+        sample.users.extend(spread(&users));
+        let items: Vec<_> = last.items.iter().map(|item| item.item_id).collect();
+        sample.items.extend(spread(&items));
+    }
+    sample
+}
+
+/// At most [`SAMPLE_MAX`], evenly over all of them: an interval of time is as well seen as another.
+fn spread<T: Copy>(all: &[T]) -> Vec<T> {
+    let step = all.len().div_ceil(SAMPLE_MAX).max(1);
+    all.iter().copied().step_by(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_spread_over_everything() {
+        let all: Vec<usize> = (0..1234).collect();
+        let some = spread(&all);
+        assert!(some.len() <= SAMPLE_MAX && some.len() > SAMPLE_MAX / 2);
+        assert!(some.iter().any(|n| *n > 1200));
+        assert_eq!(spread(&all[..3]), [0, 1, 2]);
+        assert!(spread::<usize>(&[]).is_empty());
+    }
+}

@@ -1,0 +1,344 @@
+//! A run on disk: `runs/<time>-<name>/`, and `runs/latest` that points to the newest.
+
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use checker::{Evidence, History, Initial, Judgement, Snapshot};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    error::{Error, Result},
+    run::plan::Plan,
+};
+
+const LATEST: &str = "latest";
+const PLAN: &str = "plan.json";
+/// How many runs may begin in the same second.
+const SAME_SECOND_MAX: u32 = 100;
+
+/// One run's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Makes the directory of a run that begins at `unix_s` and points `latest` to it.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn create(runs: &Path, name: &str, unix_s: u64) -> Result<Self> {
+        let make = |path: &Path| format!("create {}", path.display());
+        std::fs::create_dir_all(runs).map_err(|source| Error::io(make(runs), source))?;
+        let stem = format!("{}-{}", timestamp(unix_s), file_name(name));
+        let mut path = runs.join(&stem);
+        for n in 2..=SAME_SECOND_MAX {
+            match std::fs::create_dir(&path) {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && n < SAME_SECOND_MAX => {
+                    path = runs.join(format!("{stem}-{n}"));
+                }
+                Err(source) => return Err(Error::io(make(&path), source)),
+            }
+        }
+        let run = Self { path };
+        run.point_latest(runs)?;
+        Ok(run)
+    }
+
+    /// Makes the link anew and moves it into its place: whoever looks finds the old or the new run.
+    fn point_latest(&self, runs: &Path) -> Result<()> {
+        let link = runs.join(LATEST);
+        let fresh = runs.join(format!(".{LATEST}-{}", std::process::id()));
+        let failed = |source| Error::io(format!("point {} to the run", link.display()), source);
+        match std::fs::remove_file(&fresh) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => {}
+        }
+        std::os::unix::fs::symlink(self.name(), &fresh).map_err(failed)?;
+        std::fs::rename(&fresh, &link).map_err(failed)
+    }
+
+    /// Opens a run: the one at `wanted` (a path, or a name within `runs`), or the last one.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] where there is none, [`Error::Run`] where the directory is not a run's.
+    pub fn open(runs: &Path, wanted: Option<&Path>) -> Result<Self> {
+        let path = match wanted {
+            None => runs.join(LATEST),
+            Some(path) if path.is_dir() => path.to_owned(),
+            Some(name) => runs.join(name),
+        };
+        let found = match std::fs::canonicalize(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound && wanted.is_none() => {
+                return Err(Error::NoRun {
+                    dir: runs.to_owned(),
+                });
+            }
+            Err(error) => return Err(unfit(&path, error.to_string())),
+        };
+        let run = Self { path: found };
+        if !run.file(PLAN).is_file() {
+            return Err(unfit(
+                &path,
+                format!("not the directory of a run: it has no {PLAN}"),
+            ));
+        }
+        Ok(run)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory's own name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// `history.jsonl`.
+    #[must_use]
+    pub fn history_path(&self) -> PathBuf {
+        self.file("history.jsonl")
+    }
+
+    /// `events.jsonl`.
+    #[must_use]
+    pub fn events_path(&self) -> PathBuf {
+        self.file("events.jsonl")
+    }
+
+    /// What was meant to happen.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: it is not a plan, or not one of this version.
+    pub fn plan(&self) -> Result<Plan> {
+        let plan: Plan = self.read(PLAN)?;
+        plan.check()
+            .map_err(|reason| unfit(&self.file(PLAN), reason))?;
+        Ok(plan)
+    }
+
+    /// Writes `plan.json`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_plan(&self, plan: &Plan) -> Result<()> {
+        self.write(PLAN, plan)
+    }
+
+    /// The history as far as it goes.
+    ///
+    /// # Errors
+    /// [`Error::Run`] with the line that is none of a history's.
+    pub fn history(&self) -> Result<History> {
+        let path = self.history_path();
+        let bytes = std::fs::read(&path).map_err(|error| unfit(&path, error.to_string()))?;
+        History::parse(&bytes).map_err(|error| unfit(&path, error.to_string()))
+    }
+
+    /// What stood in the databases before; `None` where the run did not come that far.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: the file is cut short or foreign.
+    pub fn initial(&self) -> Result<Option<Initial>> {
+        self.read_if_there("initial.json")
+    }
+
+    /// Writes `initial.json`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_initial(&self, initial: &Initial) -> Result<()> {
+        self.write("initial.json", initial)
+    }
+
+    /// What was seen besides the history; `None` where the run did not come that far.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: the file is cut short or foreign.
+    pub fn evidence(&self) -> Result<Option<Evidence>> {
+        self.read_if_there("evidence.json")
+    }
+
+    /// Writes `evidence.json`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_evidence(&self, evidence: &Evidence) -> Result<()> {
+        self.write("evidence.json", evidence)
+    }
+
+    /// The final reads, in their order: both or none.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: a file is cut short or foreign.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        let first = self.read_if_there("snapshot-1.json")?;
+        let second = self.read_if_there("snapshot-2.json")?;
+        Ok(match (first, second) {
+            (Some(first), Some(second)) => vec![first, second],
+            (Some(_) | None, _) => Vec::new(),
+        })
+    }
+
+    /// Writes `snapshot-1.json` and `snapshot-2.json`.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write_snapshots(&self, snapshots: &[Snapshot]) -> Result<()> {
+        for (n, snapshot) in snapshots.iter().enumerate() {
+            self.write(&format!("snapshot-{}.json", n + 1), snapshot)?;
+        }
+        Ok(())
+    }
+
+    /// Writes `result.json`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_result(&self, result: &Judgement) -> Result<()> {
+        self.write("result.json", result)
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.file(name);
+        let bytes = std::fs::read(&path).map_err(|error| unfit(&path, error.to_string()))?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| unfit(&path, format!("cut short, or not this program's: {error}")))
+    }
+
+    fn read_if_there<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        if self.file(name).exists() {
+            self.read(name).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Writes beside and moves into place: a file is whole or not there.
+    fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let path = self.file(name);
+        let fresh = self.file(&format!(".{name}"));
+        let failed = |source| Error::io(format!("write {}", path.display()), source);
+        let text = serde_json::to_vec(value).map_err(Error::json)?;
+        std::fs::write(&fresh, text).map_err(failed)?;
+        std::fs::rename(&fresh, &path).map_err(failed)
+    }
+}
+
+fn unfit(path: &Path, reason: String) -> Error {
+    Error::Run {
+        path: path.to_owned(),
+        reason,
+    }
+}
+
+/// A run's name as a part of a file's name.
+fn file_name(name: &str) -> String {
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(60)
+        .collect()
+}
+
+/// `20250102-150405`, in UTC.
+fn timestamp(unix_s: u64) -> String {
+    let (days, second) = (unix_s / 86_400, unix_s % 86_400);
+    let (year, month, day) = civil(days);
+    format!(
+        "{year:04}{month:02}{day:02}-{:02}{:02}{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// The date of a day since 1970, by counting in cycles of 400 years that begin in March.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (cycle, day) = (shifted / 146_097, shifted % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = cycle * 400 + year + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        for (unix_s, text) in [
+            (0, "19700101-000000"),
+            (951_827_696, "20000229-123456"),
+            (1_735_830_245, "20250102-150405"),
+            (4_102_444_799, "20991231-235959"),
+        ] {
+            assert_eq!(timestamp(unix_s), text);
+        }
+    }
+
+    #[test]
+    fn latest_points_to_the_newest_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = dir.path().join("runs");
+        let first = RunDir::create(&runs, "kill stock/db", 0).unwrap();
+        let second = RunDir::create(&runs, "kill stock/db", 0).unwrap();
+        assert_eq!(first.name(), "19700101-000000-kill-stock-db");
+        assert_eq!(second.name(), "19700101-000000-kill-stock-db-2");
+        assert_eq!(
+            std::fs::read_link(runs.join("latest")).unwrap(),
+            Path::new("19700101-000000-kill-stock-db-2")
+        );
+        std::fs::write(second.file(PLAN), "{}").unwrap();
+        let opened = RunDir::open(&runs, None).unwrap();
+        assert_eq!(opened.name(), second.name());
+    }
+
+    #[test]
+    fn without_a_run_there_is_a_hint() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = RunDir::open(dir.path(), None).unwrap_err();
+        assert!(matches!(error, Error::NoRun { .. }));
+        assert!(error.hint().unwrap().contains("webshop chaos"));
+    }
+
+    #[test]
+    fn a_foreign_or_cut_directory_is_refused_with_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let foreign = RunDir::open(dir.path(), Some(dir.path())).unwrap_err();
+        assert!(
+            foreign
+                .to_string()
+                .ends_with("not the directory of a run: it has no plan.json")
+        );
+        std::fs::write(dir.path().join(PLAN), "{\"format\":").unwrap();
+        let run = RunDir::open(dir.path(), Some(dir.path())).unwrap();
+        let cut = run.plan().unwrap_err().to_string();
+        assert!(cut.contains("plan.json: cut short"), "{cut}");
+    }
+}

@@ -1,0 +1,235 @@
+//! Reads what a verdict needs: rows from the primaries, digests from every node, answers across the API.
+
+mod api;
+
+use checker::{
+    Initial, Snapshot,
+    snapshot::{
+        DatabaseView, ItemRow, LaneView, NodeView, OrderLine, OrderRow, PaymentMovement, SagaRow,
+        StockMovement, TableDigest, UserRow,
+    },
+};
+use protocol::agent::{Cluster as Database, ClusterDigest, Node, NodeDigest, Rows, Watermarks};
+
+use crate::{
+    agent::Agent,
+    error::{Error, Result},
+    recorder::unix_ms,
+};
+
+pub use api::{Sample, cross_read};
+
+/// Everything that a stream of rows held.
+#[derive(Debug, Default)]
+struct Tables {
+    orders: Vec<OrderRow>,
+    users: Vec<UserRow>,
+    items: Vec<ItemRow>,
+    stock_movements: Vec<StockMovement>,
+    payment_movements: Vec<PaymentMovement>,
+    sagas: Vec<SagaRow>,
+    ends: Option<Watermarks>,
+}
+
+impl Tables {
+    async fn read(agent: &Agent, since: Option<Watermarks>) -> Result<(Self, Watermarks)> {
+        let mut tables = Self::default();
+        for rows in agent.rows(since).await? {
+            tables.take(rows);
+        }
+        let ends = tables.ends.ok_or_else(|| Error::Agent {
+            reason: "the rows came without their end".to_owned(),
+        })?;
+        Ok((tables, ends))
+    }
+
+    fn take(&mut self, rows: Rows) {
+        match rows {
+            Rows::Orders(rows) => self.orders.extend(rows.into_iter().map(order)),
+            Rows::Users(rows) => {
+                let rows = rows.into_iter();
+                self.users
+                    .extend(rows.map(|(user_id, credit)| UserRow { user_id, credit }));
+            }
+            Rows::Items(rows) => {
+                let rows = rows.into_iter();
+                self.items
+                    .extend(rows.map(|(item_id, price, stock)| ItemRow {
+                        item_id,
+                        price,
+                        stock,
+                    }));
+            }
+            Rows::StockMovements(rows) => {
+                self.stock_movements
+                    .extend(rows.into_iter().map(stock_movement));
+            }
+            Rows::PaymentMovements(rows) => {
+                self.payment_movements
+                    .extend(rows.into_iter().map(payment_movement));
+            }
+            Rows::Sagas(rows) => {
+                let rows = rows.into_iter();
+                self.sagas
+                    .extend(rows.map(|(saga_id, order_id, state, age_s)| SagaRow {
+                        saga_id,
+                        order_id,
+                        state,
+                        age_s,
+                    }));
+            }
+            Rows::Watermarks(ends) => self.ends = Some(ends),
+        }
+    }
+}
+
+fn order((order_id, user_id, paid, total_cost, lines): protocol::agent::OrderRow) -> OrderRow {
+    OrderRow {
+        order_id,
+        user_id,
+        paid,
+        total_cost,
+        lines: lines
+            .into_iter()
+            .map(|(item_id, quantity, price)| OrderLine {
+                item_id,
+                quantity,
+                price,
+            })
+            .collect(),
+    }
+}
+
+fn stock_movement(row: protocol::agent::StockMovement) -> StockMovement {
+    let (movement_id, saga_id, order_id, item_id, delta, recorded_at_us) = row;
+    StockMovement {
+        movement_id,
+        saga_id,
+        order_id,
+        item_id,
+        delta,
+        recorded_at_us,
+    }
+}
+
+fn payment_movement(row: protocol::agent::PaymentMovement) -> PaymentMovement {
+    let (movement_id, saga_id, order_id, user_id, delta, recorded_at_us) = row;
+    PaymentMovement {
+        movement_id,
+        saga_id,
+        order_id,
+        user_id,
+        delta,
+        recorded_at_us,
+    }
+}
+
+/// Unix microseconds, as snapshots carry them.
+fn unix_us() -> i64 {
+    i64::try_from(unix_ms().saturating_mul(1000)).unwrap_or(i64::MAX)
+}
+
+/// Reads what is there before a load. `orders` of them, from id 0, are the run's own.
+///
+/// # Errors
+/// The agent or a primary does not answer.
+pub async fn initial(agent: &Agent, orders: i64) -> Result<Initial> {
+    let taken_at_us = unix_us();
+    let (tables, ends) = Tables::read(agent, None).await?;
+    let paid_orders = tables.orders.iter().filter(|order| order.paid);
+    Ok(Initial {
+        taken_at_us,
+        paid_orders: paid_orders.map(|order| order.order_id).collect(),
+        orders: tables
+            .orders
+            .into_iter()
+            .filter(|order| order.order_id.0 < orders)
+            .collect(),
+        users: tables.users,
+        items: tables.items,
+        stock_watermark: ends.stock,
+        payment_watermark: ends.payment,
+        sagas: tables.sagas,
+        ..Initial::default()
+    })
+}
+
+/// Reads everything once, but for what goes across the API.
+///
+/// # Errors
+/// The agent or a primary does not answer.
+pub async fn take(agent: &Agent, initial: &Initial) -> Result<Snapshot> {
+    let since = Watermarks {
+        stock: initial.stock_watermark,
+        payment: initial.payment_watermark,
+    };
+    let taken_at_us = unix_us();
+    let (tables, _ends) = Tables::read(agent, Some(since)).await?;
+    let lanes = agent.lanes().await?.lanes;
+    let states = agent.databases().await?;
+    let digests = agent.digests().await?;
+    Ok(Snapshot {
+        taken_at_us,
+        orders: tables.orders,
+        users: tables.users,
+        items: tables.items,
+        stock_movements: tables.stock_movements,
+        payment_movements: tables.payment_movements,
+        sagas: tables.sagas,
+        databases: states
+            .into_iter()
+            .map(|database| database_view(database, &digests))
+            .collect(),
+        lanes: lanes
+            .into_iter()
+            .map(|lane| LaneView {
+                topic: lane.topic,
+                partition: lane.partition,
+                next_offset: lane.next_offset,
+                published_offset: lane.published_offset,
+                end_offset: lane.log_end,
+            })
+            .collect(),
+        ..Snapshot::default()
+    })
+}
+
+fn database_view(database: Database, digests: &[ClusterDigest]) -> DatabaseView {
+    let digest = digests
+        .iter()
+        .find(|digest| digest.cluster == database.name);
+    let of_node = |name: &str| digest?.nodes.iter().find(|node| node.node == name);
+    DatabaseView {
+        nodes: database
+            .nodes
+            .iter()
+            .map(|node| node_view(node, of_node(&node.name)))
+            .collect(),
+        name: database.name,
+    }
+}
+
+fn node_view(node: &Node, digest: Option<&NodeDigest>) -> NodeView {
+    let was_read = digest.filter(|digest| !digest.tables.is_empty());
+    NodeView {
+        name: node.name.clone(),
+        state: node.state.clone(),
+        in_recovery: was_read.map(|digest| digest.in_recovery),
+        tables: was_read
+            .map(|digest| {
+                let tables = digest.tables.iter();
+                tables
+                    .map(|(table, found)| TableDigest {
+                        table: table.clone(),
+                        rows: u64::try_from(found.rows).unwrap_or(0),
+                        digest: found.digest.clone(),
+                    })
+                    .collect()
+            })
+            .unwrap_or_default(),
+        error: match digest {
+            Some(digest) => digest.error.clone(),
+            None => Some("it was not read".to_owned()),
+        },
+    }
+}

@@ -1,0 +1,92 @@
+//! The tasks that run right now, as faults see them: little to ask for, because it is asked often.
+
+use std::collections::HashMap;
+
+use bollard::{
+    models::{Task, TaskState},
+    query_parameters::{ListServicesOptions, ListTasksOptions},
+};
+use serde::Serialize;
+
+use crate::{
+    cluster::Cluster,
+    error::{Error, Result},
+    stack::{NAMESPACE_LABEL, label_filter},
+};
+
+/// A running task and its container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Running {
+    /// Without the stack's name, e.g. `order`.
+    pub service: String,
+    /// 1 and up. Tasks of a global service are numbered by their node.
+    pub slot: i64,
+    pub task: String,
+    pub container: String,
+}
+
+impl Running {
+    /// As targets write it: `order.1`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.service, self.slot)
+    }
+}
+
+/// Every task that runs and is meant to.
+pub async fn running(cluster: &Cluster) -> Result<Vec<Running>> {
+    let of_stack = label_filter(NAMESPACE_LABEL, cluster.stack.as_str());
+    let mut filters = of_stack.clone();
+    filters.insert("desired-state".to_owned(), vec!["running".to_owned()]);
+    let options = ListTasksOptions {
+        filters: Some(filters),
+    };
+    let failed = |error| Error::docker("list the stack's tasks", error);
+    let docker = cluster.engine.docker();
+    let tasks = docker.list_tasks(Some(options)).await.map_err(failed)?;
+    let options = ListServicesOptions {
+        filters: Some(of_stack),
+        ..ListServicesOptions::default()
+    };
+    let names: HashMap<String, String> = docker
+        .list_services(Some(options))
+        .await
+        .map_err(failed)?
+        .into_iter()
+        .filter_map(|service| {
+            let name = service.spec?.name?;
+            Some((service.id?, cluster.stack.unscoped(&name).to_owned()))
+        })
+        .collect();
+    Ok(number(tasks, &names))
+}
+
+/// Names the tasks; those of global services, which have no slot, count up by their node's id.
+fn number(mut tasks: Vec<Task>, names: &HashMap<String, String>) -> Vec<Running> {
+    tasks.sort_by(|a, b| a.node_id.cmp(&b.node_id));
+    let mut globals: HashMap<String, i64> = HashMap::new();
+    let mut running: Vec<Running> = tasks
+        .into_iter()
+        .filter_map(|task| {
+            let service = names.get(&task.service_id?)?.clone();
+            let slot = match task.slot {
+                Some(slot) => slot,
+                None => {
+                    let next = globals.entry(service.clone()).or_default();
+                    *next += 1;
+                    *next
+                }
+            };
+            let status = task.status?;
+            let container = status.container_status?.container_id?;
+            (status.state == Some(TaskState::RUNNING)).then_some(Running {
+                service,
+                slot,
+                task: task.id?,
+                container,
+            })
+        })
+        .collect();
+    running.sort_by(|a, b| (&a.service, a.slot).cmp(&(&b.service, b.slot)));
+    running
+}
