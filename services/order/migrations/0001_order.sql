@@ -6,7 +6,8 @@ create sequence saga_id_seq;
 
 -- `open_saga` is the attempt that is under way: while it is set, the order cannot be changed. It stands
 -- here rather than being looked up in `saga`, so that changing an order reads nothing that the checkouts
--- of *other* orders write, and the two never fail each other's serializable transactions.
+-- of *other* orders write, and the two never fail each other's serializable transactions. For the same
+-- reason checkouts read orders only by updating them: a read alone would lock whole pages.
 -- Pages are left half empty so that updates stay on them and touch no index.
 create table shop_order (
     order_id bigint primary key default nextval('order_id_seq'),
@@ -31,10 +32,13 @@ create table order_line (
 );
 
 -- A saga that has not ended is its own outbox: it has exactly one outstanding command, which follows
--- from its state. `published_at` is when that command was last given to Kafka.
+-- from its state. `published_at` is when that command was last given to Kafka. Who pays how much was
+-- settled when it began.
 create table saga (
     saga_id bigint primary key default nextval('saga_id_seq'),
     order_id bigint not null,
+    user_id bigint not null,
+    total_cost bigint not null,
     state text not null,
     refusal jsonb,
     created_at timestamptz not null default now(),
@@ -49,7 +53,7 @@ alter sequence saga_id_seq owned by saga.saga_id;
 
 -- One attempt at a time; also the way to every saga that has not ended.
 create unique index saga_open_once on saga (order_id)
-    where state in ('reserving', 'charging', 'releasing');
+    where state not in ('completed', 'rejected');
 
 -- Never holds a row. Whoever writes sagas locks it first, before its snapshot is taken.
 create table saga_turn ();

@@ -2,20 +2,24 @@
 
 mod decision;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use protocol::{OrderId, SagaId};
 use service_core::{
-    kafka::{Producer, Record},
-    postgres::{Database, Limits, Tx, TxError, barrier, serializable_within},
+    kafka::Producer,
+    postgres::{Database, Limits, Tx, TxError, barrier, read, serializable_within},
 };
 use tokio::sync::{Semaphore, mpsc};
 
-pub use decision::Decision;
+use decision::Decision;
 
 use crate::{
     command,
-    store::{self, checkout},
+    saga::State,
+    store::{
+        self,
+        checkout::{self, Age, Standing},
+    },
     waiting::{TicketId, Verdict, Waiting},
 };
 
@@ -38,11 +42,11 @@ pub struct Admission {
     queue: mpsc::Sender<TicketId>,
 }
 
-/// What a batch decided.
+/// What became of a batch.
 struct Admitted {
-    decisions: Vec<(OrderId, Decision)>,
-    /// The commands of new sagas, and of those that may have been left without.
-    records: Vec<Record>,
+    decisions: HashMap<OrderId, Decision>,
+    /// New sagas, and those whose command may never have been published.
+    unpublished: Vec<SagaId>,
 }
 
 struct Admitting {
@@ -105,7 +109,7 @@ impl Admitting {
         match self.transaction(&orders).await {
             Ok(admitted) => {
                 self.tell(batch, &admitted.decisions);
-                self.publish(admitted.records).await;
+                self.publish(admitted.unpublished).await;
                 true
             }
             Err(error) => {
@@ -120,16 +124,12 @@ impl Admitting {
         serializable_within(LIMITS, &self.db, |tx| {
             attempts += 1;
             let is_retry = attempts > 1;
-            Box::pin(decide_and_start(tx, orders, is_retry))
+            Box::pin(decide(tx, orders, is_retry))
         })
         .await
     }
 
-    fn tell(&self, batch: &[TicketId], decisions: &[(OrderId, Decision)]) {
-        let decisions: HashMap<OrderId, &Decision> = decisions
-            .iter()
-            .map(|(order_id, decision)| (*order_id, decision))
-            .collect();
+    fn tell(&self, batch: &[TicketId], decisions: &HashMap<OrderId, Decision>) {
         for ticket in batch {
             match decisions.get(&ticket.order_id) {
                 Some(Decision::Reject(refusal)) => {
@@ -137,110 +137,99 @@ impl Admitting {
                     self.waiting.settle(*ticket, &verdict);
                 }
                 Some(Decision::AlreadyPaid) => self.waiting.settle(*ticket, &Verdict::Paid),
-                Some(Decision::Wait { saga_id, .. }) => self.waiting.bind(*ticket, *saga_id),
-                // Every order is decided; if not, its requests end as unknown.
-                Some(Decision::Start) | None => tracing::error!(
-                    order_id = %ticket.order_id, "an order was left undecided"
-                ),
+                Some(Decision::Wait(open)) => self.waiting.bind(*ticket, open.saga_id),
+                None => tracing::error!(order_id = %ticket.order_id, "an order was left undecided"),
             }
         }
     }
 
     /// Publishes behind the next batch's back. What fails is published again by the lane's holder.
-    async fn publish(&self, records: Vec<Record>) {
-        if records.is_empty() {
+    async fn publish(&self, unpublished: Vec<SagaId>) {
+        if unpublished.is_empty() {
             return;
         }
         let Ok(permit) = self.publishing.clone().acquire_owned().await else {
             return;
         };
-        let producer = self.producer.clone();
+        let (db, producer) = (self.db.clone(), self.producer.clone());
         tokio::spawn(async move {
-            if let Err(error) = producer.send_all(&records).await {
-                tracing::warn!(%error, records = records.len(), "left to the lane's holder");
+            if let Err(error) = publish(&db, &producer, &unpublished).await {
+                tracing::warn!(%error, sagas = unpublished.len(), "left to the lane's holder");
             }
             drop(permit);
         });
     }
 }
 
-async fn decide_and_start(
+/// Starts what can be started and decides on every order.
+async fn decide(
     tx: &mut Tx<'_>,
     orders: &[OrderId],
     is_retry: bool,
 ) -> Result<Admitted, TxError<()>> {
     store::take_turn(tx).await?;
-    let mut candidates: HashMap<OrderId, checkout::Candidate> = checkout::candidates(tx, orders)
-        .await?
-        .into_iter()
-        .map(|candidate| (candidate.order_id, candidate))
-        .collect();
-    let mut decisions: Vec<(OrderId, Decision)> = orders
+    let mut standing: HashMap<OrderId, Standing> = HashMap::with_capacity(orders.len());
+    let mut learn = |known: Vec<Standing>| {
+        standing.extend(known.into_iter().map(|order| (order.order_id, order)));
+        let unknown = orders.iter().filter(|id| !standing.contains_key(id));
+        unknown.copied().collect::<Vec<OrderId>>()
+    };
+    let others = learn(checkout::start(tx, orders).await?);
+    if !others.is_empty() {
+        learn(checkout::standing(tx, &others).await?);
+    }
+    if others.len() == orders.len() {
+        // Nothing was written, but answers follow from what was read.
+        barrier(tx).await?;
+    }
+    let decisions: HashMap<OrderId, Decision> = orders
         .iter()
         .map(|order_id| {
             (
                 *order_id,
-                decision::decide(*order_id, candidates.get(order_id)),
+                decision::decide(*order_id, standing.get(order_id)),
             )
         })
         .collect();
-
-    let starting: Vec<OrderId> = decisions
-        .iter()
-        .filter(|(_, decision)| *decision == Decision::Start)
-        .map(|(order_id, _)| *order_id)
+    let unpublished = decisions
+        .values()
+        .filter_map(|decision| to_publish(decision, is_retry))
         .collect();
-    let started: HashMap<OrderId, SagaId> = if starting.is_empty() {
-        // Answers may follow from what was only read.
-        barrier(tx).await?;
-        HashMap::new()
-    } else {
-        checkout::start(tx, &starting).await?.into_iter().collect()
-    };
-
-    let mut records = Vec::with_capacity(started.len());
-    for (order_id, decision) in &mut decisions {
-        if let Some(saga_id) = started.get(order_id) {
-            let lines = candidates.remove(order_id).map(|candidate| candidate.lines);
-            records.push(
-                command::reserve(*saga_id, *order_id, lines.unwrap_or_default()).map_err(encode)?,
-            );
-            *decision = Decision::Wait {
-                saga_id: *saga_id,
-                is_quiet: false,
-            };
-        }
-    }
-    records.extend(left_behind(tx, &decisions, &started, is_retry).await?);
-    Ok(Admitted { decisions, records })
+    Ok(Admitted {
+        decisions,
+        unpublished,
+    })
 }
 
-/// The outstanding commands of joined sagas that may never have been published: after a commit whose
-/// answer was lost they may be our own, and a quiet one's replica may have died.
-async fn left_behind(
-    tx: &mut Tx<'_>,
-    decisions: &[(OrderId, Decision)],
-    started: &HashMap<OrderId, SagaId>,
-    is_retry: bool,
-) -> Result<Vec<Record>, TxError<()>> {
-    let ids: Vec<SagaId> = decisions
-        .iter()
-        .filter(|(order_id, _)| !started.contains_key(order_id))
-        .filter_map(|(_, decision)| match decision {
-            Decision::Wait { saga_id, is_quiet } if *is_quiet || is_retry => Some(*saga_id),
-            Decision::Wait { .. }
-            | Decision::Start
-            | Decision::AlreadyPaid
-            | Decision::Reject(_) => None,
+/// The saga whose command must be published, or may never have been: after a commit whose answer was lost
+/// a joined saga may be our own, and a quiet one's replica may have died.
+fn to_publish(decision: &Decision, is_retry: bool) -> Option<SagaId> {
+    match decision {
+        Decision::Wait(open) => match open.age {
+            Age::New | Age::Quiet => Some(open.saga_id),
+            Age::Fresh => is_retry.then_some(open.saga_id),
+        },
+        Decision::Reject(_) | Decision::AlreadyPaid => None,
+    }
+}
+
+/// Publishes what the sagas are waiting for now. Their orders' lines are read only here, outside the
+/// transaction: they are closed to changes by now, and nobody's turn is taken up.
+async fn publish(db: &Database, producer: &Producer, ids: &[SagaId]) -> anyhow::Result<()> {
+    let (sagas, reservations) = read(db, |tx| {
+        Box::pin(async move {
+            let sagas = checkout::sagas(tx, ids).await?;
+            let reservations = checkout::reservations(tx, &sagas).await?;
+            if sagas.iter().any(|saga| saga.state != State::Reserving) {
+                // Moved on by somebody else, whose commit may not be replicated.
+                barrier(tx).await?;
+            }
+            Ok::<_, TxError<Infallible>>((sagas, reservations))
         })
-        .collect();
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sagas = checkout::sagas(tx, &ids).await?;
-    command::all_outstanding(sagas).map_err(encode)
-}
-
-fn encode(error: serde_json::Error) -> TxError<()> {
-    TxError::Database(sqlx::Error::Encode(Box::new(error)))
+    })
+    .await?;
+    producer
+        .send_all(&command::outstanding(&sagas, reservations)?)
+        .await?;
+    Ok(())
 }

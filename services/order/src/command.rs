@@ -1,5 +1,7 @@
 //! The command that a saga waits for, as a Kafka record.
 
+use std::collections::HashMap;
+
 use protocol::saga::{
     Line, PAYMENT_COMMANDS, PaymentCommand, PaymentStep, STOCK_COMMANDS, StockCommand, StockStep,
 };
@@ -8,33 +10,27 @@ use service_core::kafka::Record;
 
 use crate::{saga::Outstanding, store::checkout::Saga};
 
-/// `Reserve` of a saga that was just started.
-pub fn reserve(
-    saga_id: SagaId,
-    order_id: OrderId,
-    lines: Vec<Line>,
-) -> Result<Record, serde_json::Error> {
-    stock(saga_id, order_id, StockStep::Reserve { lines })
-}
-
-/// The outstanding command of a saga; `None` for one that has ended.
-pub fn outstanding(saga: Saga) -> Result<Option<Record>, serde_json::Error> {
-    let (saga_id, order_id) = (saga.saga_id, saga.order_id);
-    let record = match saga.state.outstanding() {
-        None => return Ok(None),
-        Some(Outstanding::Reserve) => reserve(saga_id, order_id, saga.lines)?,
-        Some(Outstanding::Release) => stock(saga_id, order_id, StockStep::Release)?,
-        Some(Outstanding::Charge) => charge(saga_id, order_id, saga.user_id, saga.total_cost)?,
-    };
-    Ok(Some(record))
-}
-
-/// The outstanding commands of many sagas.
-pub fn all_outstanding(sagas: Vec<Saga>) -> Result<Vec<Record>, serde_json::Error> {
-    sagas
-        .into_iter()
-        .filter_map(|saga| outstanding(saga).transpose())
-        .collect()
+/// The outstanding commands of those sagas that have not ended. `reservations` holds the lines of the
+/// orders whose stock is being reserved.
+pub fn outstanding(
+    sagas: &[Saga],
+    mut reservations: HashMap<OrderId, Vec<Line>>,
+) -> Result<Vec<Record>, serde_json::Error> {
+    let mut records = Vec::with_capacity(sagas.len());
+    for saga in sagas {
+        let (saga_id, order_id) = (saga.saga_id, saga.order_id);
+        let record = match saga.state.outstanding() {
+            None => continue,
+            Some(Outstanding::Reserve) => {
+                let lines = reservations.remove(&order_id).unwrap_or_default();
+                stock(saga_id, order_id, StockStep::Reserve { lines })?
+            }
+            Some(Outstanding::Release) => stock(saga_id, order_id, StockStep::Release)?,
+            Some(Outstanding::Charge) => charge(saga_id, order_id, saga.user_id, saga.total_cost)?,
+        };
+        records.push(record);
+    }
+    Ok(records)
 }
 
 fn stock(saga_id: SagaId, order_id: OrderId, step: StockStep) -> Result<Record, serde_json::Error> {

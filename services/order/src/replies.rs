@@ -67,7 +67,9 @@ impl Replies {
             return Ok(Vec::new());
         }
         checkout::mark_published(tx, ids).await?;
-        let records = command::all_outstanding(checkout::sagas(tx, ids).await?)?;
+        let sagas = checkout::sagas(tx, ids).await?;
+        let reservations = checkout::reservations(tx, &sagas).await?;
+        let records = command::outstanding(&sagas, reservations)?;
         self.done.republished = u64::try_from(records.len()).unwrap_or(u64::MAX);
         Ok(records)
     }
@@ -93,7 +95,8 @@ impl LaneWorker for Replies {
         let lasted = checkout::advance(tx, moved.map(|saga| (saga.saga_id, &saga.state))).await?;
         self.done.lasted_seconds = lasted.iter().map(|saga| saga.seconds).collect();
         self.done.ended = outcome.moved.iter().filter_map(ended).collect();
-        Ok(command::all_outstanding(outcome.moved)?)
+        // No reply leads back to reserving, so no lines are needed.
+        Ok(command::outstanding(&outcome.moved, HashMap::new())?)
     }
 
     /// A saga is its own outbox, so what a former holder left unpublished does not depend on offsets.
@@ -202,7 +205,6 @@ mod tests {
             state,
             user_id: UserId(1),
             total_cost: Credits(5),
-            lines: Vec::new(),
         }
     }
 

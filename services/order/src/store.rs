@@ -9,10 +9,17 @@ use protocol::{ItemId, Quantity, saga::Line, saga::Refusal};
 /// Takes the turn to write sagas, until the transaction ends. It must be the first statement: the
 /// snapshot is taken by the next one, so it sees everything that earlier holders committed and a batch
 /// never fails on another batch.
+///
+/// The transaction's joins become index look-ups, one for each of its few hundred rows: before a young
+/// table has statistics, a planner left alone merges with the whole of it.
 pub async fn take_turn(tx: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("lock table saga_turn in exclusive mode")
-        .execute(tx)
-        .await?;
+    sqlx::raw_sql(
+        "lock table saga_turn in exclusive mode;
+         set local enable_mergejoin = off;
+         set local enable_hashjoin = off",
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 

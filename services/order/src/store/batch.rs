@@ -21,7 +21,7 @@ pub async fn being_checked_out(
 ) -> Result<Option<OrderId>, sqlx::Error> {
     sqlx::query_scalar(
         "select order_id from saga
-         where state in ('reserving', 'charging', 'releasing') and order_id < $1
+         where state not in ('completed', 'rejected') and order_id < $1
          order by order_id limit 1",
     )
     .bind(plan.orders)

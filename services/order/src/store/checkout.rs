@@ -1,31 +1,40 @@
 //! Sagas, many at a time.
 
+use std::collections::HashMap;
+
 use protocol::{
-    Credits, OrderId, SagaId, UserId,
+    Credits, ItemId, OrderId, Quantity, SagaId, UserId,
     saga::{CheckoutEnded, Line},
 };
 use sqlx::PgConnection;
 
 use crate::saga::State;
 
-/// What admission must know of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+/// How an order stands after those that could be started have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
     pub order_id: OrderId,
     pub paid: bool,
     /// The attempt under way.
     pub open: Option<Open>,
-    /// Only of an order that can be started.
-    pub lines: Vec<Line>,
 }
 
 /// A saga that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
     pub saga_id: SagaId,
-    /// Its command went out a moment ago and nothing was heard since: whoever should have published it
-    /// may be dead.
-    pub is_quiet: bool,
+    pub age: Age,
+}
+
+/// What is known of an open saga's command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// It begins with this transaction: its command is still to be published.
+    New,
+    /// Its command went out a moment ago.
+    Fresh,
+    /// Nothing was heard of it for a while: whoever should have published its command may be dead.
+    Quiet,
 }
 
 /// A saga and what its commands are made of.
@@ -36,8 +45,6 @@ pub struct Saga {
     pub state: State,
     pub user_id: UserId,
     pub total_cost: Credits,
-    /// Only while reserving.
-    pub lines: Vec<Line>,
 }
 
 /// A saga that a transaction ended, and how long it took.
@@ -47,121 +54,120 @@ pub struct Lasted {
     pub seconds: f64,
 }
 
-/// The orders that exist, of those wanted.
-pub async fn candidates(
+/// Starts a saga for each order that can be checked out, which closes it to changes: it is not paid, not
+/// being checked out, and not empty.
+pub async fn start(
     tx: &mut PgConnection,
     wanted: &[OrderId],
-) -> Result<Vec<Candidate>, sqlx::Error> {
-    type Row = (
-        i64,
-        bool,
-        Option<i64>,
-        Option<bool>,
-        Option<Vec<i64>>,
-        Option<Vec<i64>>,
-    );
-    let wanted: Vec<i64> = wanted.iter().map(|order_id| order_id.0).collect();
-    let rows: Vec<Row> = sqlx::query_as(
+) -> Result<Vec<Standing>, sqlx::Error> {
+    let started: Vec<(i64, i64)> = sqlx::query_as(
+        "with started as (
+             update shop_order o set open_saga = nextval('saga_id_seq')
+             from unnest($1::bigint[]) as wanted (order_id)
+             where o.order_id = wanted.order_id and not o.paid and o.open_saga is null
+               and (o.total_cost > 0
+                    or exists (select from order_line l where l.order_id = o.order_id))
+             returning o.order_id, o.open_saga, o.user_id, o.total_cost
+         )
+         insert into saga (saga_id, order_id, user_id, total_cost, state)
+         select open_saga, order_id, user_id, total_cost, 'reserving' from started
+         returning order_id, saga_id",
+    )
+    .bind(raw_orders(wanted))
+    .fetch_all(tx)
+    .await?;
+    let new = |(order_id, saga_id)| Standing {
+        order_id: OrderId(order_id),
+        paid: false,
+        open: Some(Open {
+            saga_id: SagaId(saga_id),
+            age: Age::New,
+        }),
+    };
+    Ok(started.into_iter().map(new).collect())
+}
+
+/// How these orders stand, as far as they exist.
+pub async fn standing(
+    tx: &mut PgConnection,
+    orders: &[OrderId],
+) -> Result<Vec<Standing>, sqlx::Error> {
+    let rows: Vec<(i64, bool, Option<i64>, bool)> = sqlx::query_as(
         "select o.order_id, o.paid, o.open_saga,
-                s.published_at < now() - interval '200 milliseconds',
-                l.items, l.quantities
+                coalesce(s.published_at < now() - interval '200 milliseconds', false)
          from unnest($1::bigint[]) as wanted (order_id)
          join shop_order o on o.order_id = wanted.order_id
-         left join saga s on s.saga_id = o.open_saga
-         cross join lateral (
-             select array_agg(item_id order by item_id) as items,
-                    array_agg(quantity order by item_id) as quantities
-             from order_line
-             where order_id = o.order_id and not o.paid and o.open_saga is null
-         ) l",
+         left join saga s on s.saga_id = o.open_saga",
     )
-    .bind(&wanted)
+    .bind(raw_orders(orders))
     .fetch_all(tx)
     .await?;
     Ok(rows
         .into_iter()
-        .map(
-            |(order_id, paid, open, quiet, items, quantities)| Candidate {
-                order_id: OrderId(order_id),
-                paid,
-                open: open.map(|saga_id| Open {
-                    saga_id: SagaId(saga_id),
-                    is_quiet: quiet.unwrap_or(true),
-                }),
-                lines: super::lines(items, quantities),
-            },
-        )
+        .map(|(order_id, paid, open, is_quiet)| Standing {
+            order_id: OrderId(order_id),
+            paid,
+            open: open.map(|saga_id| Open {
+                saga_id: SagaId(saga_id),
+                age: if is_quiet { Age::Quiet } else { Age::Fresh },
+            }),
+        })
         .collect())
 }
 
-/// Starts a saga for each order and closes the orders to changes.
-pub async fn start(
-    tx: &mut PgConnection,
-    orders: &[OrderId],
-) -> Result<Vec<(OrderId, SagaId)>, sqlx::Error> {
-    let orders: Vec<i64> = orders.iter().map(|order_id| order_id.0).collect();
-    let started: Vec<(i64, i64)> = sqlx::query_as(
-        "with started as (
-             insert into saga (order_id, state)
-             select order_id, 'reserving' from unnest($1::bigint[]) as order_id
-             returning order_id, saga_id
-         )
-         update shop_order o set open_saga = started.saga_id
-         from started where o.order_id = started.order_id
-         returning started.order_id, started.saga_id",
-    )
-    .bind(&orders)
-    .fetch_all(tx)
-    .await?;
-    Ok(started
-        .into_iter()
-        .map(|(order_id, saga_id)| (OrderId(order_id), SagaId(saga_id)))
-        .collect())
-}
-
-/// The sagas of these ids that exist, ended or not, with what their next command is made of.
+/// The sagas of these ids that exist, ended or not.
 pub async fn sagas(tx: &mut PgConnection, ids: &[SagaId]) -> Result<Vec<Saga>, sqlx::Error> {
-    type Row = (
-        i64,
-        i64,
-        String,
-        Option<String>,
-        i64,
-        i64,
-        Option<Vec<i64>>,
-        Option<Vec<i64>>,
-    );
+    type Row = (i64, i64, String, Option<String>, i64, i64);
     let rows: Vec<Row> = sqlx::query_as(
-        "select s.saga_id, s.order_id, s.state, s.refusal::text, o.user_id, o.total_cost,
-                l.items, l.quantities
-         from unnest($1::bigint[]) as wanted (saga_id)
-         join saga s on s.saga_id = wanted.saga_id
-         join shop_order o on o.order_id = s.order_id
-         cross join lateral (
-             select array_agg(item_id order by item_id) as items,
-                    array_agg(quantity order by item_id) as quantities
-             from order_line where order_id = s.order_id and s.state = 'reserving'
-         ) l",
+        "select saga_id, order_id, state, refusal::text, user_id, total_cost
+         from saga where saga_id = any($1)",
     )
     .bind(raw(ids))
     .fetch_all(tx)
     .await?;
     rows.into_iter()
-        .map(
-            |(saga_id, order_id, state, refusal, user_id, total_cost, items, quantities)| {
-                let refusal = super::refusal_from_json(refusal.as_deref())?;
-                Ok(Saga {
-                    saga_id: SagaId(saga_id),
-                    order_id: OrderId(order_id),
-                    state: State::from_row(&state, refusal)
-                        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-                    user_id: UserId(user_id),
-                    total_cost: Credits(total_cost),
-                    lines: super::lines(items, quantities),
-                })
-            },
-        )
+        .map(|(saga_id, order_id, state, refusal, user_id, total_cost)| {
+            let refusal = super::refusal_from_json(refusal.as_deref())?;
+            Ok(Saga {
+                saga_id: SagaId(saga_id),
+                order_id: OrderId(order_id),
+                state: State::from_row(&state, refusal)
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+                user_id: UserId(user_id),
+                total_cost: Credits(total_cost),
+            })
+        })
         .collect()
+}
+
+/// The lines of the orders whose stock is being reserved. They cannot change until the saga has ended.
+pub async fn reservations(
+    connection: &mut PgConnection,
+    sagas: &[Saga],
+) -> Result<HashMap<OrderId, Vec<Line>>, sqlx::Error> {
+    let orders: Vec<i64> = sagas
+        .iter()
+        .filter(|saga| saga.state == State::Reserving)
+        .map(|saga| saga.order_id.0)
+        .collect();
+    if orders.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "select order_id, item_id, quantity from order_line
+         where order_id = any($1) order by order_id, item_id",
+    )
+    .bind(&orders)
+    .fetch_all(connection)
+    .await?;
+    let mut lines: HashMap<OrderId, Vec<Line>> = HashMap::with_capacity(orders.len());
+    for (order_id, item_id, quantity) in rows {
+        lines.entry(OrderId(order_id)).or_default().push(Line {
+            item_id: ItemId(item_id),
+            quantity: Quantity(quantity),
+        });
+    }
+    Ok(lines)
 }
 
 /// Writes where sagas are now. An ended one opens its order again, or marks it as paid.
@@ -206,7 +212,7 @@ pub async fn advance<'a>(
 /// Every saga that has not ended, the oldest first.
 pub async fn unended(tx: &mut PgConnection) -> Result<Vec<SagaId>, sqlx::Error> {
     let ids: Vec<i64> = sqlx::query_scalar(
-        "select saga_id from saga where state in ('reserving', 'charging', 'releasing')
+        "select saga_id from saga where state not in ('completed', 'rejected')
          order by saga_id",
     )
     .fetch_all(tx)
@@ -219,7 +225,7 @@ pub async fn unended(tx: &mut PgConnection) -> Result<Vec<SagaId>, sqlx::Error> 
 pub async fn silent(connection: &mut PgConnection, limit: i64) -> Result<Vec<SagaId>, sqlx::Error> {
     let ids: Vec<i64> = sqlx::query_scalar(
         "select saga_id from saga
-         where state in ('reserving', 'charging', 'releasing')
+         where state not in ('completed', 'rejected')
            and published_at <= now() - least(interval '8 seconds',
                    greatest(interval '1 second', published_at - updated_at))
          order by published_at limit $1",
@@ -264,4 +270,8 @@ pub async fn ended(
 
 fn raw(ids: &[SagaId]) -> Vec<i64> {
     ids.iter().map(|saga_id| saga_id.0).collect()
+}
+
+fn raw_orders(orders: &[OrderId]) -> Vec<i64> {
+    orders.iter().map(|order_id| order_id.0).collect()
 }

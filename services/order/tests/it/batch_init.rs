@@ -36,7 +36,8 @@ async fn it_resets_what_was_there(pool: PgPool) {
     assert_eq!(shop.post("/batch_init/10/5/5/4").await.status, 200);
     sqlx::raw_sql(
         "update shop_order set paid = true;
-         insert into saga (order_id, state) select order_id, 'completed' from shop_order;
+         insert into saga (order_id, user_id, total_cost, state)
+         select order_id, user_id, total_cost, 'completed' from shop_order;
          insert into order_line values (3, 100, 7, 1)",
     )
     .execute(&shop.pool)

@@ -1,6 +1,6 @@
 //! One order replica on a real database, with its participants simulated.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
     Router,
@@ -53,7 +53,7 @@ pub(crate) struct Shop {
     pub(crate) waiting: Waiting,
     pub(crate) kafka: Kafka,
     router: Router,
-    _cluster: Arc<MockCluster<'static, DefaultProducerContext>>,
+    cluster: MockCluster<'static, DefaultProducerContext>,
     stock: JoinSet<()>,
 }
 
@@ -85,7 +85,7 @@ impl Shop {
             waiting,
             kafka,
             router,
-            _cluster: Arc::new(cluster),
+            cluster,
             stock,
         }
     }
@@ -171,7 +171,7 @@ impl Shop {
             Replies::new(self.waiting.clone(), Announcer::silent().0),
             shutdown.clone(),
         ));
-        let consumer = consumer(&self._cluster.bootstrap_servers());
+        let consumer = consumer(&self.cluster.bootstrap_servers());
         let mut participants = JoinSet::new();
         participants.spawn(participate(consumer, self.kafka.clone(), script));
         Running {
