@@ -27,6 +27,15 @@ pub enum Event {
     },
     /// The wait is over.
     Reached { what: String, took: Duration },
+    /// How the load goes, several times a second.
+    Load {
+        elapsed: Duration,
+        planned: Duration,
+        ok: u64,
+        fail: u64,
+        info: u64,
+        in_flight: u64,
+    },
 }
 
 /// How far one build is.

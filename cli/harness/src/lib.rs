@@ -1,13 +1,29 @@
 //! Drives a real cluster: the Docker engine, images, deployment, load, faults, recording.
 //!
-//! Start with [`cluster::Cluster`], the handle that every operation takes. Progress leaves as
-//! [`event::Event`]s; nothing here prints.
+//! Start with [`cluster::Cluster`], the handle that every operation takes, and [`stack::deploy`], which
+//! brings a stack up. Progress leaves as [`event::Event`]s; nothing here prints.
 
+pub mod agent;
 pub mod cluster;
+pub mod converge;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod fault;
+pub mod image;
+pub mod inside;
+pub mod load;
+pub mod lock;
 pub mod project;
+pub mod recorder;
+pub mod run;
+pub mod rundir;
+pub mod settle;
+pub mod snapshot;
+pub mod stack;
+pub mod target;
+pub mod tasks;
+pub mod timestamp;
 pub mod units;
 pub mod wait;
 
@@ -16,3 +32,6 @@ pub use engine::Engine;
 pub use error::{Error, Result};
 pub use event::{Event, Events};
 pub use project::Project;
+
+#[cfg(test)]
+mod testing;

@@ -71,9 +71,9 @@ pub async fn until<T>(
 mod tests {
     use super::*;
 
-    const LIMIT: Limit = Limit::new(Duration::from_secs(1), Duration::from_millis(100));
+    const LIMIT: Limit = Limit::new(Duration::from_millis(50), Duration::from_millis(2));
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_wait_that_ends_gives_its_value() {
         let mut looks = 0;
         let found = until(
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(found.unwrap(), 3);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_wait_that_fails_says_what_was_last_seen() {
         let failed = until::<()>("a ship", LIMIT, &CancellationToken::new(), async || {
             Ok(Look::NotYet("fog".to_owned()))
@@ -106,7 +106,7 @@ mod tests {
         );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_look_that_hangs_is_bounded_too() {
         let failed = until::<()>("an answer", LIMIT, &CancellationToken::new(), async || {
             std::future::pending().await

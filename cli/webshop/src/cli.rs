@@ -10,10 +10,9 @@ use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand};
 use harness::engine::Endpoint;
 
-pub(crate) use run::{ChaosArgs, ChaosCommand, LoadArgs, VerifyArgs};
+pub(crate) use run::{ChaosArgs, ChaosCommand, LoadArgs, ShapeArgs, VerifyArgs};
 pub(crate) use stack::{
-    CompletionsArgs, DbRoute, DownArgs, Format, ImagesArgs, LogsArgs, ProfileArg, PsArgs,
-    TargetsArgs, UpArgs,
+    CompletionsArgs, DownArgs, Format, ImagesArgs, LogsArgs, PsArgs, TargetsArgs, UpArgs,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -99,6 +98,16 @@ pub(crate) struct Global {
         hide = true
     )]
     docker_config: Option<PathBuf>,
+
+    /// A bundle of certificate authorities to pass into builds
+    #[arg(
+        long,
+        global = true,
+        env = "SSL_CERT_FILE",
+        value_name = "FILE",
+        hide = true
+    )]
+    ca_bundle: Option<PathBuf>,
 }
 
 impl Global {
@@ -113,6 +122,13 @@ impl Global {
                 .clone()
                 .or_else(|| std::env::home_dir().map(|home| home.join(".docker"))),
         }
+    }
+
+    /// The certificate authorities that this user trusts, where it is not the system's own bundle.
+    pub(crate) fn ca_bundle(&self) -> Option<PathBuf> {
+        self.ca_bundle
+            .clone()
+            .filter(|path| !path.as_os_str().is_empty())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every command starts with: the global options, the terminal, the wish to stop, progress.
 
 use std::io;
+use std::path::PathBuf;
 
 use harness::{Cluster, Engine, Events, Project};
 use tracing_subscriber::EnvFilter;
@@ -45,6 +46,13 @@ impl Session {
             events: self.events.clone(),
             cancel: self.interrupt.token.clone(),
         })
+    }
+
+    /// Where runs are kept: in the checkout, or in the working directory where there is none.
+    pub(crate) fn runs(&self) -> PathBuf {
+        self.project()
+            .map_or_else(|_none| PathBuf::new(), |project| project.root().to_owned())
+            .join("runs")
     }
 
     /// The checkout to build from.

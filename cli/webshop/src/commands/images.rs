@@ -1,11 +1,22 @@
 //! `webshop images`.
 
+use harness::image;
+
 use crate::cli::ImagesArgs;
 use crate::exit::Exit;
 use crate::session::Session;
 
-/// Runs the command.
-pub(crate) async fn run(_args: ImagesArgs, session: Session) -> anyhow::Result<Exit> {
-    session.cluster().await?;
-    Ok(Exit::Harness)
+/// Builds what is missing and prints `NAME REFERENCE` lines.
+pub(crate) async fn run(args: ImagesArgs, session: Session) -> anyhow::Result<Exit> {
+    let project = session.project()?;
+    let cluster = session.cluster().await?;
+    let options = image::Options {
+        rebuild: args.rebuild,
+        ca_bundle: session.global.ca_bundle(),
+    };
+    let images = image::ensure(&cluster, &project, &options).await?;
+    for (name, reference) in images.iter() {
+        session.printer.line(&format!("{name} {reference}"))?;
+    }
+    Ok(Exit::Pass)
 }

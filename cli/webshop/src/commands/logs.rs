@@ -1,11 +1,38 @@
 //! `webshop logs`.
 
+use std::io;
+
+use harness::stack::logs::{self, Piece, Wanted};
+use harness::stack::overview::Overview;
+
 use crate::cli::LogsArgs;
 use crate::exit::Exit;
+use crate::printer::Printer;
 use crate::session::Session;
 
-/// Runs the command.
-pub(crate) async fn run(_args: LogsArgs, session: Session) -> anyhow::Result<Exit> {
-    session.cluster().await?;
-    Ok(Exit::Harness)
+/// Prints a service's log, each line behind its task's name.
+pub(crate) async fn run(args: LogsArgs, session: Session) -> anyhow::Result<Exit> {
+    let cluster = session.cluster().await?;
+    let overview = Overview::of_deployed(&cluster).await?;
+    let service = overview.service(&args.service, &cluster)?;
+    let wanted = Wanted {
+        tail: args.tail,
+        timestamps: args.timestamps,
+    };
+    let show = |piece: Piece| print(&session.printer, &piece);
+    if args.follow {
+        logs::follow(&cluster, &service.name, wanted, show).await?;
+    } else {
+        logs::existing(&cluster, service, wanted, show).await?;
+    }
+    Ok(Exit::Pass)
+}
+
+fn print(printer: &Printer, piece: &Piece) -> io::Result<()> {
+    let mut line = format!("{} | ", piece.task).into_bytes();
+    line.extend_from_slice(&piece.bytes);
+    if !line.ends_with(b"\n") {
+        line.push(b'\n');
+    }
+    printer.bytes(&line)
 }

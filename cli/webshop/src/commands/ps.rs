@@ -1,11 +1,116 @@
 //! `webshop ps`.
 
-use crate::cli::PsArgs;
+mod inside;
+
+use std::time::Duration;
+
+use harness::agent::Agent;
+use harness::inside::Inside;
+use harness::project::Profile;
+use harness::stack::overview::{Overview, ServiceView, TaskView};
+use harness::{timestamp, units};
+use owo_colors::OwoColorize;
+use serde::Serialize;
+
+use crate::cli::{Format, PsArgs};
 use crate::exit::Exit;
 use crate::session::Session;
+use crate::table;
 
-/// Runs the command.
-pub(crate) async fn run(_args: PsArgs, session: Session) -> anyhow::Result<Exit> {
-    session.cluster().await?;
-    Ok(Exit::Harness)
+/// What every command says of a stack without failover.
+pub(crate) const SMALL: &str = "profile small: one node of everything, nothing fails over, a killed database is away until it restarts";
+
+#[derive(Serialize)]
+struct Report<'a> {
+    stack: &'a str,
+    profile: Option<&'static str>,
+    failover: bool,
+    url: Option<String>,
+    services: &'a [ServiceView],
+    inside: &'a Inside,
+}
+
+/// Shows the stack from outside and from inside.
+pub(crate) async fn run(args: PsArgs, session: Session) -> anyhow::Result<Exit> {
+    let cluster = session.cluster().await?;
+    let overview = Overview::of_deployed(&cluster).await?;
+    let inside = tokio::select! {
+        () = cluster.cancel.cancelled() => return Err(harness::Error::Interrupted.into()),
+        inside = async { Inside::read(&Agent::new(&cluster)).await } => inside,
+    };
+    match args.format {
+        Format::Json => session.printer.json(&Report {
+            stack: cluster.stack.as_str(),
+            profile: overview.profile().map(Profile::name),
+            failover: overview.profile() != Some(Profile::Small),
+            url: overview.url(&cluster),
+            services: &overview.services,
+            inside: &inside,
+        })?,
+        Format::Text => {
+            session.printer.line(&services_table(&overview))?;
+            for table in inside::tables(&inside) {
+                session.printer.line(&format!("\n{table}"))?;
+            }
+            if overview.profile() == Some(Profile::Small) {
+                session.printer.warning(SMALL);
+            }
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+/// One line per service, and one more for each task that does not run as it should.
+pub(crate) fn services_table(overview: &Overview) -> String {
+    let mut rows = Vec::new();
+    for service in &overview.services {
+        rows.push(service_row(service));
+        rows.extend(
+            service
+                .tasks
+                .iter()
+                .filter(|task| task.desired == "running" && !task.is_running())
+                .map(task_row),
+        );
+    }
+    table::draw(&["SERVICE", "TASKS", "STATE", "SINCE", "IMAGE"], &rows)
+}
+
+fn service_row(service: &ServiceView) -> Vec<String> {
+    let tasks = format!("{}/{}", service.running, service.wanted);
+    let converged = service.is_converged();
+    let oldest = service
+        .running_tasks()
+        .map(|task| task.since.as_str())
+        .max();
+    vec![
+        service.name.clone(),
+        if converged {
+            tasks.green().to_string()
+        } else {
+            tasks.red().to_string()
+        },
+        if converged { "up" } else { "not converged" }.to_owned(),
+        oldest.map_or_else(String::new, age),
+        service.image.clone(),
+    ]
+}
+
+fn task_row(task: &TaskView) -> Vec<String> {
+    vec![
+        format!("  {}", task.name),
+        String::new(),
+        task.error.as_ref().map_or_else(
+            || task.state.clone(),
+            |error| format!("{}: {error}", task.state),
+        ),
+        age(&task.since),
+        String::new(),
+    ]
+}
+
+fn age(since: &str) -> String {
+    timestamp::age(since)
+        .map(|age| Duration::from_secs(age.as_secs()))
+        .map_or_else(String::new, |age| format!("{} ago", units::human(age)))
 }

@@ -44,6 +44,11 @@ impl Bars {
                 wanted,
                 missing,
             } => self.wait(&lines::waiting(what, *done, *wanted, missing)),
+            Event::Load { .. } => {
+                if let Some(text) = lines::load(event) {
+                    self.wait(&text);
+                }
+            }
             Event::Build { name, .. } => {
                 if let Some(bar) = self.builds.remove(name) {
                     bar.finish_and_clear();

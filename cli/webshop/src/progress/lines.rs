@@ -8,11 +8,14 @@ use harness::units::human;
 
 /// A waiting line is written again after this long, or when what it says about `done` changes.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
+/// Between two lines about the load.
+const LOAD_EVERY: Duration = Duration::from_secs(5);
 
 /// Turns events into lines and leaves out those that say nothing new.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     waiting: Option<(String, usize, Instant)>,
+    load: Option<Duration>,
 }
 
 impl Lines {
@@ -27,6 +30,15 @@ impl Lines {
             } => self
                 .is_news(what, *done)
                 .then(|| waiting(what, *done, *wanted, missing)),
+            Event::Load { elapsed, .. } => {
+                // The first is told after one interval, not at once: it would count nothing.
+                let since = elapsed.saturating_sub(self.load.unwrap_or_default());
+                if since < LOAD_EVERY {
+                    return None;
+                }
+                self.load = Some(*elapsed);
+                load(event)
+            }
             other => settled(other),
         }
     }
@@ -56,7 +68,7 @@ pub(super) fn settled(event: &Event) -> Option<String> {
             Change::Unchanged => None,
         },
         Event::Reached { what, took } => Some(format!("{what} after {}", human(*took))),
-        Event::Waiting { .. } => None,
+        Event::Waiting { .. } | Event::Load { .. } => None,
     }
 }
 
@@ -70,6 +82,26 @@ fn build(name: &str, progress: &Progress) -> Option<String> {
         Progress::Done { took } => Some(format!("built {name} in {}", human(*took))),
         Progress::Failed => Some(format!("building {name} failed")),
     }
+}
+
+/// `load 12.3 s of 30.0 s: 1840 ok, 12 failed, 3 unknown, 21 in flight`
+pub(super) fn load(event: &Event) -> Option<String> {
+    let Event::Load {
+        elapsed,
+        planned,
+        ok,
+        fail,
+        info,
+        in_flight,
+    } = event
+    else {
+        return None;
+    };
+    Some(format!(
+        "load {} of {}: {ok} ok, {fail} refused, {info} unknown, {in_flight} in flight",
+        human(*elapsed),
+        human(*planned)
+    ))
 }
 
 /// `waiting for the stack: 12/21, not yet: kafka-1 (starting), …`

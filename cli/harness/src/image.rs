@@ -1,0 +1,191 @@
+//! The stack's images: each is tagged with a hash of everything that goes into it, and built by the
+//! Engine API where that tag is missing.
+
+mod base;
+mod binaries;
+mod build;
+mod context;
+mod host_ca;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use futures_util::future::try_join_all;
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::event::{Event, Progress};
+use crate::project::Project;
+
+use binaries::Binaries;
+use context::Inputs;
+
+/// Builds at the same time: more would only take the cores from each other.
+const PARALLEL_BUILDS: usize = 2;
+
+/// One image of the stack.
+#[derive(Debug)]
+struct Image {
+    /// The directory under `compose/`, and the name after `webshop/`.
+    name: &'static str,
+    /// The executables that are put into it.
+    binaries: &'static [&'static str],
+    /// The crates whose sources those are built from.
+    sources: &'static [&'static str],
+}
+
+const IMAGES: [Image; 6] = [
+    Image {
+        name: "database",
+        binaries: &["db-node"],
+        sources: &["protocol", "db-node"],
+    },
+    Image {
+        name: "gateway",
+        binaries: &[],
+        sources: &[],
+    },
+    Image {
+        name: "kafka",
+        binaries: &[],
+        sources: &[],
+    },
+    Image {
+        name: "pgpool",
+        binaries: &[],
+        sources: &[],
+    },
+    Image {
+        name: "redis",
+        binaries: &[],
+        sources: &[],
+    },
+    Image {
+        name: "services",
+        binaries: &["order", "payment", "stock", "agent"],
+        sources: &[
+            "protocol",
+            "service-core",
+            "order",
+            "payment",
+            "stock",
+            "agent",
+        ],
+    },
+];
+
+/// How images are to be built.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Build all of them, whatever is there.
+    pub rebuild: bool,
+    /// `SSL_CERT_FILE`: a bundle of certificate authorities that goes before the system's.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// The reference of each image by its name, such as `kafka` → `webshop/kafka:0123456789ab`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Images(BTreeMap<&'static str, String>);
+
+impl Images {
+    /// Names and references.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, reference)| (*name, reference.as_str()))
+    }
+}
+
+/// Makes sure that every image is there.
+///
+/// # Errors
+/// [`Error::NoBase`], [`Error::Cargo`], [`Error::Build`], or what the engine says.
+pub async fn ensure(cluster: &Cluster, project: &Project, options: &Options) -> Result<Images> {
+    let base = base::ensure(cluster, project).await?;
+    let authorities = host_ca::collect(options.ca_bundle.as_deref())?;
+    let mut found = BTreeMap::new();
+    let mut missing = Vec::new();
+    for image in &IMAGES {
+        let inputs = Inputs::read(project, image, &base, &authorities)?;
+        let reference = format!("webshop/{}:{}", image.name, inputs.hash());
+        if options.rebuild || !is_present(cluster, &reference).await? {
+            missing.push((image, inputs, reference.clone()));
+        } else {
+            cluster.events.emit(Event::Build {
+                name: image.name.to_owned(),
+                progress: Progress::Present,
+            });
+        }
+        found.insert(image.name, reference);
+    }
+    if !missing.is_empty() {
+        build_all(cluster, project, options, &base.reference, missing).await?;
+    }
+    Ok(Images(found))
+}
+
+/// Builds side by side. The executables, which several images wait for, are built once.
+async fn build_all(
+    cluster: &Cluster,
+    project: &Project,
+    options: &Options,
+    base: &str,
+    missing: Vec<(&Image, Inputs, String)>,
+) -> Result<()> {
+    let wanted: BTreeSet<&str> = missing
+        .iter()
+        .flat_map(|(image, ..)| image.binaries)
+        .copied()
+        .collect();
+    let slots = Semaphore::new(PARALLEL_BUILDS);
+    let binaries = OnceCell::<Binaries>::new();
+    let builds = missing.into_iter().map(|(image, inputs, reference)| {
+        let (slots, binaries, wanted) = (&slots, &binaries, &wanted);
+        async move {
+            let executables = if image.binaries.is_empty() {
+                Vec::new()
+            } else {
+                binaries
+                    .get_or_try_init(|| async {
+                        let _slot = slots
+                            .acquire()
+                            .await
+                            .map_err(|_closed| Error::Interrupted)?;
+                        binaries::build(cluster, project, wanted).await
+                    })
+                    .await?
+                    .read(image.binaries)?
+            };
+            let _slot = slots
+                .acquire()
+                .await
+                .map_err(|_closed| Error::Interrupted)?;
+            let order = build::Order {
+                name: image.name,
+                reference: &reference,
+                base,
+                nocache: options.rebuild,
+            };
+            build::run(cluster, &order, inputs.archive(&executables)?).await?;
+            build::forget_old(cluster, image.name, &reference).await
+        }
+    });
+    tokio::select! {
+        () = cluster.cancel.cancelled() => Err(Error::Interrupted),
+        built = try_join_all(builds) => built.map(|_all| ()),
+    }
+}
+
+async fn is_present(cluster: &Cluster, reference: &str) -> Result<bool> {
+    match cluster.engine.docker().inspect_image(reference).await {
+        Ok(_) => Ok(true),
+        Err(bollard::errors::Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(false),
+        Err(error) => Err(Error::docker(
+            format!("look for the image {reference}"),
+            error,
+        )),
+    }
+}

@@ -1,0 +1,38 @@
+//! The stack: read from its file, deployed through the Engine API, looked at, and removed.
+//!
+//! Everything is named and labelled the way `docker stack deploy` does it.
+
+pub mod compose;
+pub mod deploy;
+mod fingerprint;
+mod interpolate;
+pub mod logs;
+pub mod overview;
+mod port;
+pub mod remove;
+mod secrets;
+mod spec;
+mod variables;
+
+use std::collections::HashMap;
+
+/// The stack that something belongs to.
+pub const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
+/// The image of a service as the stack file names it.
+pub const IMAGE_LABEL: &str = "com.docker.stack.image";
+/// The profile that the stack was made with.
+pub const PROFILE_LABEL: &str = "webshop.profile";
+/// What a service is: `gateway`, `service`, `database`, `pool`, `broker`, `redis`, `agent`.
+pub const KIND_LABEL: &str = "webshop.kind";
+/// On things of a stack that `docker stack rm` must leave: secrets, and the helpers of faults.
+pub const STACK_LABEL: &str = "webshop.stack";
+/// The fingerprint of the specification that a service was made from.
+const SPEC_LABEL: &str = "webshop.spec";
+
+/// The service that publishes the stack's only port.
+pub const GATEWAY: &str = "gateway";
+
+/// An Engine API filter by one label.
+pub fn label_filter(label: &str, value: &str) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![format!("{label}={value}")])])
+}

@@ -1,0 +1,123 @@
+//! The tables of what the agent sees: database nodes, Kafka, lanes.
+
+use harness::inside::{Answer, Inside};
+use owo_colors::OwoColorize;
+use protocol::agent::{Kafka, Lanes, Node};
+use protocol::db::Role;
+
+use crate::table;
+
+/// A table for each answer, or why there is none.
+pub(super) fn tables(inside: &Inside) -> Vec<String> {
+    vec![
+        databases(inside),
+        answer(&inside.kafka, "kafka", kafka),
+        answer(&inside.lanes, "lanes", lanes),
+    ]
+}
+
+fn answer<T>(answer: &Answer<T>, what: &str, draw: impl Fn(&T) -> String) -> String {
+    match answer {
+        Answer::Known(known) => draw(known),
+        Answer::Unknown(why) => format!("{what}: {} ({why})", "unknown".yellow()),
+    }
+}
+
+fn databases(inside: &Inside) -> String {
+    answer(&inside.databases, "databases", |databases| {
+        let mut rows = Vec::new();
+        for database in databases {
+            for node in &database.nodes {
+                rows.push(node_row(inside, &database.name, node));
+            }
+        }
+        table::draw(
+            &["NODE", "ROLE", "EPOCH", "TIMELINE", "LSN", "LAG", "STATE"],
+            &rows,
+        )
+    })
+}
+
+fn node_row(inside: &Inside, database: &str, node: &Node) -> Vec<String> {
+    let Some(state) = &node.state else {
+        let why = node.error.clone().unwrap_or_default();
+        let mut row = vec![node.name.clone(), "?".red().to_string()];
+        row.resize(6, String::new());
+        row.push(why);
+        return row;
+    };
+    let standby = inside
+        .standbys(database)
+        .iter()
+        .find(|standby| standby.name == node.name);
+    let role = match state.role {
+        Role::Primary => "primary".green().to_string(),
+        Role::Standby => "standby".to_owned(),
+        Role::Promoting => "promoting".yellow().to_string(),
+        Role::Starting => "starting".yellow().to_string(),
+        Role::Waiting => "waiting".red().to_string(),
+    };
+    let lag = standby.map_or_else(String::new, |standby| format!("{} B", standby.lag_bytes));
+    let stream = match (standby, state.role) {
+        (Some(standby), _) => format!("{} ({})", standby.state, standby.sync_state),
+        (None, Role::Standby) if !state.streaming => "not streaming".red().to_string(),
+        (None, _) => String::new(),
+    };
+    vec![
+        node.name.clone(),
+        role,
+        state.epoch.to_string(),
+        state.timeline.to_string(),
+        state.lsn.to_string(),
+        lag,
+        stream,
+    ]
+}
+
+fn kafka(kafka: &Kafka) -> String {
+    let broker = |id: Option<i32>| id.map_or_else(|| "none".red().to_string(), |id| id.to_string());
+    let rows: Vec<Vec<String>> = kafka
+        .partitions
+        .iter()
+        .map(|partition| {
+            vec![
+                format!("{}/{}", partition.topic, partition.partition),
+                broker(partition.leader),
+                format!("{}/{}", partition.isr.len(), partition.replicas.len()),
+                partition
+                    .log_end
+                    .map_or_else(String::new, |end| end.to_string()),
+            ]
+        })
+        .collect();
+    format!(
+        "kafka: {} brokers, controller {}\n{}",
+        kafka.brokers.len(),
+        broker(kafka.controller),
+        table::draw(&["TOPIC", "LEADER", "IN SYNC", "LOG END"], &rows)
+    )
+}
+
+fn lanes(lanes: &Lanes) -> String {
+    let rows: Vec<Vec<String>> = lanes
+        .lanes
+        .iter()
+        .map(|lane| {
+            let lag = lane
+                .log_end
+                .map_or_else(String::new, |end| (end - lane.next_offset).to_string());
+            vec![
+                format!("{}/{}", lane.topic, lane.partition),
+                lane.service.clone(),
+                lane.holder.clone(),
+                lane.next_offset.to_string(),
+                lag,
+            ]
+        })
+        .collect();
+    format!(
+        "lanes: {} sagas open\n{}",
+        lanes.sagas_open,
+        table::draw(&["LANE", "SERVICE", "HOLDER", "NEXT", "LAG"], &rows)
+    )
+}

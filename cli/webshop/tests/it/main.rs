@@ -1,0 +1,6 @@
+//! The program as its users meet it, and the rules that its sources keep.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
+
+mod help;
+mod refusals;
+mod tidy;
