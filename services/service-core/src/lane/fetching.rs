@@ -87,9 +87,10 @@ impl Fetching {
 
 impl Drop for Fetching {
     fn drop(&mut self) {
-        // Closing a consumer may wait for its brokers: not on a thread of the runtime.
+        // Closing a consumer may wait for its brokers for many seconds: neither a thread of the runtime
+        // nor the end of the process must wait with it.
         if let Some(consumer) = self.consumer.take() {
-            drop(tokio::task::spawn_blocking(move || drop(consumer)));
+            drop(std::thread::spawn(move || drop(consumer)));
         }
     }
 }

@@ -15,6 +15,7 @@ use service_core::{
 };
 use sqlx::{PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 use crate::{
     chaos_proxy::{ChaosProxy, Cut},
@@ -70,14 +71,26 @@ impl LaneWorker for Scribe {
     }
 }
 
-type Brokers = MockCluster<'static, DefaultProducerContext>;
+/// A broker in this process, and a client of it.
+struct Brokers {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    kafka: Kafka,
+}
 
 fn brokers() -> Brokers {
-    let brokers = MockCluster::new(1).unwrap();
+    // Silent unless RUST_LOG says otherwise; the first test of the process sets it up for all.
+    drop(
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init(),
+    );
+    let cluster = MockCluster::new(1).unwrap();
     for topic in [STOCK_COMMANDS, ORDER_REPLIES] {
-        brokers.create_topic(topic, 1, 1).unwrap();
+        cluster.create_topic(topic, 1, 1).unwrap();
     }
-    brokers
+    let kafka = Kafka::to(&cluster.bootstrap_servers()).unwrap();
+    Brokers { cluster, kafka }
 }
 
 /// Starts a replica; cancelling the token stops it gracefully, aborting the task kills it.
@@ -88,14 +101,13 @@ fn replica(
 ) -> (tokio::task::JoinHandle<()>, CancellationToken) {
     let spec = LaneSpec::new(STOCK_COMMANDS, "stock", name);
     let db = Database::from_pool(pool.clone());
-    let kafka = Kafka::to(&brokers.bootstrap_servers()).unwrap();
+    let kafka = brokers.kafka.clone();
     let shutdown = CancellationToken::new();
     let running = lane::run(spec, db, kafka, Scribe, shutdown.clone());
     (tokio::spawn(running), shutdown)
 }
 
 async fn send(brokers: &Brokers, numbers: Range<i64>) {
-    let kafka = Kafka::to(&brokers.bootstrap_servers()).unwrap();
     let records: Vec<Record> = numbers
         .map(|number| Record {
             topic: STOCK_COMMANDS,
@@ -103,7 +115,7 @@ async fn send(brokers: &Brokers, numbers: Range<i64>) {
             payload: number.to_string().into_bytes(),
         })
         .collect();
-    kafka.producer.send_all(&records).await.unwrap();
+    brokers.kafka.producer.send_all(&records).await.unwrap();
 }
 
 async fn holder(pool: &PgPool) -> Option<String> {
@@ -144,7 +156,7 @@ fn written(numbers: Range<i64>) -> Vec<String> {
 /// What was passed on, as soon as it is `count` messages or more.
 async fn passed(brokers: &Brokers, count: usize) -> Vec<String> {
     let consumer: StreamConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers.bootstrap_servers())
+        .set("bootstrap.servers", brokers.cluster.bootstrap_servers())
         .set("group.id", "test")
         .create()
         .unwrap();
@@ -208,7 +220,7 @@ async fn a_frozen_holder_loses_the_lane_and_does_no_harm_when_it_wakes(pool: PgP
     let (freeze, frozen) = std::sync::mpsc::channel::<()>();
     let (thaw, thawed) = std::sync::mpsc::channel::<()>();
     let options = pool.connect_options().as_ref().clone();
-    let servers = brokers.bootstrap_servers();
+    let servers = brokers.cluster.bootstrap_servers();
     // A runtime of one thread, which a blocking wait stops whole.
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -301,9 +313,9 @@ async fn a_lane_outlives_its_brokers_and_a_lost_log(pool: PgPool) {
     replica("first", &pool, &brokers);
     send(&brokers, 0..10).await;
     settled(&pool, 10).await;
-    brokers.broker_down(1).unwrap();
+    brokers.cluster.broker_down(1).unwrap();
     held_by(&pool, "first").await;
-    brokers.broker_up(1).unwrap();
+    brokers.cluster.broker_up(1).unwrap();
     send(&brokers, 10..20).await;
     assert_eq!(settled(&pool, 20).await, written(0..20));
     drop(brokers);

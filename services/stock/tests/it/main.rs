@@ -1,0 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
+
+mod client;
+mod http;
+mod lane;
