@@ -93,6 +93,38 @@ pub enum Error {
     },
     #[error("interrupted")]
     Interrupted,
+    #[error("the agent cannot say: {reason}")]
+    Agent { reason: String },
+    #[error("{attempt}")]
+    Http {
+        attempt: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("preparing the data failed: {request}: {reason}")]
+    Prepare { request: String, reason: String },
+    #[error("nothing in stack `{stack}` is called `{target}`")]
+    UnknownTarget {
+        target: String,
+        stack: String,
+        near: Vec<String>,
+        known: Vec<String>,
+    },
+    #[error("`{target}` is nothing right now: {reason}")]
+    NoTarget { target: String, reason: String },
+    #[error("SPLIT_BRAIN: {database} has several primaries: {nodes}", nodes = nodes.join(", "))]
+    SplitBrain {
+        database: String,
+        nodes: Vec<String>,
+    },
+    #[error("stack `{stack}` is in use: {holder}")]
+    Locked { stack: String, holder: String },
+    #[error("{path}: {reason}", path = path.display())]
+    Run { path: PathBuf, reason: String },
+    #[error("there is no run in {dir}", dir = dir.display())]
+    NoRun { dir: PathBuf },
+    #[error("cannot write JSON")]
+    Json(#[source] serde_json::Error),
 }
 
 impl Error {
@@ -116,6 +148,11 @@ impl Error {
         }
     }
 
+    /// Something of ours that would not become JSON.
+    pub fn json(source: serde_json::Error) -> Self {
+        Self::Json(source)
+    }
+
     /// The engine's HTTP status, where the engine answered at all.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -137,6 +174,9 @@ impl Error {
             | Self::UnknownService { .. }
             | Self::BadStackName { .. }
             | Self::ProfileMismatch { .. }
+            | Self::UnknownTarget { .. }
+            | Self::Run { .. }
+            | Self::NoRun { .. }
             | Self::NoProject { .. } => Kind::Usage,
             _ => Kind::Harness,
         }
@@ -184,7 +224,29 @@ impl Error {
             Self::NotConverged { .. } => {
                 "`webshop ps` shows every task, `webshop logs SERVICE` what it said; `webshop up` again goes on from here".to_owned()
             }
+            Self::UnknownTarget { near, known, .. } => match near.as_slice() {
+                [] => format!("there are: {}", known.join(", ")),
+                near => format!(
+                    "did you mean {}? `webshop targets` lists all there are",
+                    near.join(" or ")
+                ),
+            },
+            Self::NoTarget { .. } => "`webshop ps` shows the state of the stack".to_owned(),
+            Self::SplitBrain { .. } => {
+                "`webshop ps` shows both; `webshop logs` what they said".to_owned()
+            }
+            Self::Locked { .. } => {
+                "wait for it, or stop it; another stack is another --stack NAME".to_owned()
+            }
+            Self::NoRun { .. } => {
+                "record one first: webshop chaos --kill stock-db-primary".to_owned()
+            }
             Self::Docker { .. }
+            | Self::Agent { .. }
+            | Self::Http { .. }
+            | Self::Prepare { .. }
+            | Self::Run { .. }
+            | Self::Json(_)
             | Self::Io { .. }
             | Self::Compose { .. }
             | Self::Build { .. }
