@@ -82,11 +82,14 @@ const SECOND_US: u64 = 1_000_000;
 /// Measures what the clients noticed.
 #[must_use]
 pub fn measure(history: &History, evidence: &Evidence) -> Availability {
-    let operations = operations(history);
+    of(&operations(history), evidence)
+}
+
+pub(crate) fn of(operations: &[Operation], evidence: &Evidence) -> Availability {
     let served = operations.iter().filter(|op| op.served_at_us.is_some());
     let offered = operations.len() as u64;
     let served = served.count() as u64;
-    let (longest_gap_ms, longest_gap_at_us) = longest_gap(&operations);
+    let (longest_gap_ms, longest_gap_at_us) = longest_gap(operations);
     Availability {
         offered,
         served,
@@ -99,8 +102,8 @@ pub fn measure(history: &History, evidence: &Evidence) -> Availability {
         checkout_latency: latency(operations.iter().filter(|op| is_checkout(op.op))),
         longest_gap_ms,
         longest_gap_at_us,
-        windows: windows(&operations),
-        recoveries: recovery::all(&operations, evidence),
+        windows: windows(operations),
+        recoveries: recovery::all(operations, evidence),
     }
 }
 

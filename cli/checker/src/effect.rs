@@ -16,7 +16,7 @@ pub(crate) enum Good {
 impl fmt::Display for Good {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Credit(user) => write!(f, "credit of user {user}"),
+            Self::Credit(user) => write!(f, "user {user}'s credit"),
             Self::Item(item) => write!(f, "item {item}"),
         }
     }

@@ -3,7 +3,7 @@
 //! On disk (`history.jsonl`) it is one JSON value a line: a [`Header`], then one [`Record`] an event.
 //! The writer puts an `invoke` into the file *before* the request leaves, so that a request which may
 //! have had an effect is never missing, and ends with `end`. A history without an end was cut short:
-//! the checker then draws no conclusion from an operation's absence.
+//! the checker then draws no conclusion from an operation's absence, and the run cannot pass.
 
 use protocol::{Credits, ItemId, OrderId, Quantity, UserId, saga::RefusalCode};
 use serde::{Deserialize, Serialize};

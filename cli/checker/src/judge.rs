@@ -1,11 +1,11 @@
 //! From everything that is known of a run to its verdict.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use protocol::saga::TOPICS;
 
 use crate::{
-    availability,
+    availability::{self, operations},
     book::{Book, Index, Ledgers},
     check::{self, Looked, Scene},
     evidence::Evidence,
@@ -72,8 +72,9 @@ pub fn judge(run: &Run<'_>) -> Judgement {
                 }),
         );
     }
-    let availability = availability::measure(run.history, run.evidence);
-    for (worst, reason) in earned::shortcomings(run, last, &quiet, &availability) {
+    let operations = operations(run.history);
+    let availability = availability::of(&operations, run.evidence);
+    for (worst, reason) in earned::shortcomings(&scene, &operations, &availability) {
         verdict = verdict.worst(worst);
         reasons.push((worst, reason));
     }
@@ -89,7 +90,7 @@ pub fn judge(run: &Run<'_>) -> Judgement {
         checks,
         violations,
         availability,
-        totals: totals::of(run.history, &book),
+        totals: totals::of(&operations, &book),
     }
 }
 
@@ -105,12 +106,13 @@ fn report(
         .iter()
         .any(|finding| !is_suspected(scene, finding.label));
     let (status, verdict, reason) = if certain {
-        let labels: BTreeSet<Label> = looked.findings.iter().map(|f| f.label).collect();
-        let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
-        let reason = format!("{check}: {found} violations ({})", labels.join(", "));
+        let reason = format!("{check}: {}", tally(looked));
         (Status::Violated, Verdict::Violation, Some(reason))
     } else if found > 0 {
-        let reason = format!("{check}: {found} violations suspected, which prove nothing yet");
+        let reason = format!(
+            "{check}: {} suspected, which proves nothing yet",
+            tally(looked)
+        );
         (Status::Suspected, Verdict::Unknown, Some(reason))
     } else if let Some(why) = &looked.undecided {
         let reason = format!("{check}: undecided, {why}");
@@ -128,6 +130,18 @@ fn report(
         violations: found as u64,
     };
     (report, verdict, reason)
+}
+
+/// How many of each label, e.g. `2 DIVERGED, 1 SPLIT_BRAIN`.
+fn tally(looked: &Looked) -> String {
+    let mut counts: BTreeMap<Label, usize> = BTreeMap::new();
+    for finding in &looked.findings {
+        *counts.entry(finding.label).or_default() += 1;
+    }
+    let counts = counts
+        .iter()
+        .map(|(label, count)| format!("{count} {label}"));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether something of this kind proves nothing as long as sagas run, or the history is empty or lacks its end.

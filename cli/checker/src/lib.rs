@@ -9,7 +9,7 @@
 //! let evidence: Evidence = …;                        // what the harness saw, see `evidence`
 //! let judgement = judge(&Run { history: &history, initial: &initial, snapshots: &snapshots,
 //!                              evidence: &evidence, budgets: &Budgets::default() });
-//! std::process::exit(judgement.exit_code);
+//! ExitCode::from(judgement.exit_code)
 //! ```
 //!
 //! While a run goes on, [`outcome::classify`] says what each HTTP exchange means.

@@ -9,7 +9,12 @@ pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
         .parts
         .iter()
         .filter(|part| part.ordered > 0 && part.taken > part.ordered)
-        .map(|part| format!("{} of {} for {}", part.taken, part.good, part.ordered))
+        .map(|part| {
+            format!(
+                "{} of {} where {} were ordered",
+                part.taken, part.good, part.ordered
+            )
+        })
         .collect();
     if doubled.is_empty() {
         return None;

@@ -49,7 +49,7 @@ fn finding(label: Label, database: &str, contradiction: String) -> Finding {
     }
 }
 
-fn writable<'a>(database: &'a DatabaseView) -> Vec<&'a NodeView> {
+fn writable(database: &DatabaseView) -> Vec<&NodeView> {
     let nodes = database.nodes.iter();
     nodes.filter(|node| node.is_writable()).collect()
 }
@@ -102,8 +102,9 @@ fn compare_nodes(
             looked.findings.push(split_brain(name, contradiction));
             continue;
         }
-        if let Some(error) = &standby.error {
-            looked.undecided = Some(format!("{} cannot be compared: {error}", standby.name));
+        if standby.error.is_some() || standby.tables.is_empty() {
+            let why = standby.error.as_deref().unwrap_or("it was not read");
+            looked.undecided = Some(format!("{} cannot be compared: {why}", standby.name));
             continue;
         }
         for table in differing(primary, standby) {
@@ -262,6 +263,11 @@ mod tests {
         let node = &mut case.snapshots[1].databases[0].nodes[0];
         node.state = None;
         node.in_recovery = None;
+        assert_eq!(case.labels(), []);
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+
+        let mut case = Case::legal();
+        case.snapshots[1].databases[0].nodes[2].tables.clear();
         assert_eq!(case.labels(), []);
         assert_eq!(case.judge().verdict, Verdict::Unknown);
 

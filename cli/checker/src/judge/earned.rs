@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Quiet, Run};
+use super::Run;
 use crate::{
-    availability::{Availability, Operation, operations},
+    availability::{Availability, Operation},
+    check::Scene,
+    history::History,
     snapshot::Snapshot,
     verdict::Verdict,
 };
@@ -14,11 +16,11 @@ const IN_FLIGHT_US: u64 = 1_000_000;
 
 /// Everything that keeps a run from a PASS, with the verdict that it leads to.
 pub(super) fn shortcomings(
-    run: &Run<'_>,
-    last: &Snapshot,
-    quiet: &Quiet,
+    scene: &Scene<'_>,
+    operations: &[Operation],
     availability: &Availability,
 ) -> Vec<(Verdict, String)> {
+    let (run, quiet) = (scene.run, scene.quiet);
     let mut found: Vec<(Verdict, String)> = Vec::new();
     let harness = run.evidence.harness_errors.iter();
     found.extend(harness.map(|error| (Verdict::Harness, error.clone())));
@@ -34,14 +36,23 @@ pub(super) fn shortcomings(
             "{open} sagas were running before the load began"
         )));
     }
-    let operations = operations(run.history);
-    found.extend(load(&operations).into_iter().map(unknown));
-    found.extend(coverage(run, last).into_iter().map(unknown));
-    found.extend(faults(run, &operations).into_iter().map(unknown));
-    found.extend(counts(run, &operations).into_iter().map(unknown));
+    found.extend(ending(run.history).map(unknown));
+    found.extend(load(operations).into_iter().map(unknown));
+    found.extend(coverage(run, scene.last).into_iter().map(unknown));
+    found.extend(faults(run, operations).into_iter().map(unknown));
+    found.extend(counts(run, operations).into_iter().map(unknown));
     let slow = budgets(run, availability).into_iter();
     found.extend(slow.map(|reason| (Verdict::Slo, reason)));
     found
+}
+
+/// The clients lived to see each of their operations end. What a stopped one planned to do, nobody knows.
+fn ending(history: &History) -> Option<String> {
+    if let Some(line) = history.truncated_line {
+        return Some(format!("the history is cut off in line {line}"));
+    }
+    let ended = history.ended_at_us.is_some();
+    (!ended).then(|| "the history has no end: whoever wrote it was stopped".to_owned())
 }
 
 /// There was a load, and each kind of operation succeeded at least once.

@@ -35,83 +35,92 @@ fn a_result_reads_back_as_written() {
 /// What is done to a run that is otherwise legal, and what keeps it from a PASS then.
 type Flaw = (fn(&mut Case), &'static str);
 
+const FLAWS: [Flaw; 19] = [
+    (
+        |case| case.history.ended_at_us = None,
+        "the history has no end: whoever wrote it was stopped",
+    ),
+    (
+        |case| case.history.truncated_line = Some(7),
+        "the history is cut off in line 7",
+    ),
+    (
+        |case| case.history.attempts.clear(),
+        "the history is empty: there was no load",
+    ),
+    (
+        |case| case.evidence.faults[0].effective_us = None,
+        "kill stock-db-primary: it was not seen to take effect",
+    ),
+    (
+        |case| {
+            case.evidence.faults[0]
+                .missing
+                .push("a new task".to_owned())
+        },
+        "kill stock-db-primary: not seen: a new task",
+    ),
+    (
+        |case| case.evidence.faults[0].effective_us = Some(900_000_000),
+        "kill stock-db-primary: there was no load when it took effect",
+    ),
+    (
+        |case| case.evidence.faults[0].healed_us = None,
+        "kill stock-db-primary: it was not seen to be healed",
+    ),
+    (
+        |case| case.budgets.ok_before_min = 1_000_000,
+        "operations were ok before the fault, of at least 1000000",
+    ),
+    (
+        |case| case.budgets.ok_during_min = 1_000_000,
+        "operations were ok during the fault, of at least 1000000",
+    ),
+    (
+        |case| case.budgets.ok_after_min = 1_000_000,
+        "operations were ok after the fault was healed, of at least 1000000",
+    ),
+    (
+        |case| case.evidence.settle.load_stopped = false,
+        "the load did not stop",
+    ),
+    (
+        |case| case.evidence.settle.faults_healed = false,
+        "not every fault was healed",
+    ),
+    (
+        |case| case.evidence.settle.converged = false,
+        "the stack did not converge",
+    ),
+    (
+        |case| case.evidence.settle.quiescent = false,
+        "the shop did not come to rest",
+    ),
+    (
+        |case| case.snapshots.truncate(1),
+        "there are 1 final reads of 2",
+    ),
+    (
+        |case| case.snapshots[1].users[3].credit += 1,
+        "users: 1 rows differ between the two final reads, the first is 3",
+    ),
+    (
+        |case| case.snapshots[1].lanes.truncate(2),
+        "no lane of order.replies was read",
+    ),
+    (
+        |case| case.initial.users.clear(),
+        "the balances before the load are not known",
+    ),
+    (
+        |case| case.snapshots.clear(),
+        "the final reads have no orders",
+    ),
+];
+
 #[test]
 fn a_pass_is_earned() {
-    let flaws: [Flaw; 17] = [
-        (
-            |case| case.history.attempts.clear(),
-            "the history is empty: there was no load",
-        ),
-        (
-            |case| case.evidence.faults[0].effective_us = None,
-            "kill stock-db-primary: it was not seen to take effect",
-        ),
-        (
-            |case| {
-                case.evidence.faults[0]
-                    .missing
-                    .push("a new task".to_owned())
-            },
-            "kill stock-db-primary: not seen: a new task",
-        ),
-        (
-            |case| case.evidence.faults[0].effective_us = Some(900_000_000),
-            "kill stock-db-primary: there was no load when it took effect",
-        ),
-        (
-            |case| case.evidence.faults[0].healed_us = None,
-            "kill stock-db-primary: it was not seen to be healed",
-        ),
-        (
-            |case| case.budgets.ok_before_min = 1_000_000,
-            "operations were ok before the fault, of at least 1000000",
-        ),
-        (
-            |case| case.budgets.ok_during_min = 1_000_000,
-            "operations were ok during the fault, of at least 1000000",
-        ),
-        (
-            |case| case.budgets.ok_after_min = 1_000_000,
-            "operations were ok after the fault was healed, of at least 1000000",
-        ),
-        (
-            |case| case.evidence.settle.load_stopped = false,
-            "the load did not stop",
-        ),
-        (
-            |case| case.evidence.settle.faults_healed = false,
-            "not every fault was healed",
-        ),
-        (
-            |case| case.evidence.settle.converged = false,
-            "the stack did not converge",
-        ),
-        (
-            |case| case.evidence.settle.quiescent = false,
-            "the shop did not come to rest",
-        ),
-        (
-            |case| case.snapshots.truncate(1),
-            "there are 1 final reads of 2",
-        ),
-        (
-            |case| case.snapshots[1].users[3].credit += 1,
-            "users: 1 rows differ between the two final reads, the first is 3",
-        ),
-        (
-            |case| case.snapshots[1].lanes.truncate(2),
-            "no lane of order.replies was read",
-        ),
-        (
-            |case| case.initial.users.clear(),
-            "the balances before the load are not known",
-        ),
-        (
-            |case| case.snapshots.clear(),
-            "the final reads have no orders",
-        ),
-    ];
-    for (flaw, reason) in flaws {
+    for (flaw, reason) in FLAWS {
         let mut case = Case::legal();
         flaw(&mut case);
         let judgement = case.judge();

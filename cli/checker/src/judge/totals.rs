@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    availability::operations,
+    availability::Operation,
     book::Book,
-    history::History,
     outcome::Class,
     verdict::{OperationTotal, Totals},
 };
 
-pub(super) fn of(history: &History, book: &Book<'_>) -> Totals {
+pub(super) fn of(operations: &[Operation], book: &Book<'_>) -> Totals {
     let mut totals = Totals {
         orders: book.orders.len() as u64,
         money_charged: sum(book.users.iter().map(|user| user.ledger)),
@@ -33,7 +32,7 @@ pub(super) fn of(history: &History, book: &Book<'_>) -> Totals {
         }
     }
     let mut kinds: BTreeMap<&str, OperationTotal> = BTreeMap::new();
-    for operation in operations(history) {
+    for operation in operations {
         let name = operation.op.name();
         let total = kinds.entry(name).or_insert_with(|| OperationTotal {
             name: name.to_owned(),
