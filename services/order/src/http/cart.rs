@@ -10,7 +10,7 @@ use protocol::{
 use service_core::{
     http::{ApiError, Segments, parse, rejection, whole_up_to},
     idempotency::Mutation,
-    postgres::{Limits, Tx, TxError, read},
+    postgres::{Limits, Tx, TxError, barrier, read},
 };
 
 use super::Api;
@@ -46,7 +46,12 @@ pub(super) async fn find(
     let found = read(&api.db, |tx| {
         Box::pin(async move {
             let found = cart::find(tx, order_id).await?;
-            found.ok_or_else(|| TxError::Rejected(not_found(order_id)))
+            let order = found.ok_or_else(|| TxError::Rejected(not_found(order_id)))?;
+            if order.paid {
+                // Nobody who saw it paid may ever see it unpaid.
+                barrier(tx).await?;
+            }
+            Ok(order)
         })
     });
     let order = found.await?;
