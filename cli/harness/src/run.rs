@@ -37,7 +37,7 @@ use crate::{
 /// How long the stack may take to be whole and at rest before a run begins.
 const READY_MAX: Duration = Duration::from_secs(90);
 /// How much longer than planned the load goes on where a fault has not healed by then.
-const OVERTIME_MAX: Duration = Duration::from_secs(90);
+pub const OVERTIME_MAX: Duration = Duration::from_secs(90);
 /// How long it goes on after the last fault healed: a verdict wants to see the shop serve again.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 /// For calls that are not load: the preparation of data, the reads across the API.

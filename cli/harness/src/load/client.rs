@@ -162,3 +162,6 @@ fn request_line(op: Op) -> (Method, String) {
         Op::CreateUser => (Method::POST, "/payment/create_user".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,3 +178,103 @@ impl Operation {
             .await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use checker::{History, outcome::Class};
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+    use super::*;
+    use crate::load::{Mix, Sizes};
+
+    struct Played {
+        history: History,
+        offered: Offered,
+        figures: crate::load::Figures,
+    }
+
+    /// Offers 200 operations a second for half a second to a shop that answers like this.
+    async fn play(response: ResponseTemplate, retries: u32, stop_after: Option<u64>) -> Played {
+        let shop = MockServer::start().await;
+        Mock::given(any()).respond_with(response).mount(&shop).await;
+        let profile = Profile {
+            rate: 200.0,
+            mix: "checkout=100%".parse::<Mix>().unwrap(),
+            seed: 1,
+            request_timeout_ms: 5_000,
+            retries,
+        };
+        let sizes = Sizes {
+            orders: 1000,
+            users: 1,
+            items: 1,
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history");
+        let (recorder, writing) =
+            Recorder::start(&path, &dir.path().join("events"), "test", None).unwrap();
+        let stats = Arc::new(Stats::default());
+        let generator = Generator {
+            workload: Workload::new(1, profile.mix.clone(), sizes),
+            client: Client::new(&shop.uri(), profile.request_timeout()).unwrap(),
+            profile,
+            recorder: recorder.clone(),
+            stats: Arc::clone(&stats),
+            run: "test".to_owned(),
+        };
+        let (_sender, end) = watch::channel(Duration::from_millis(500));
+        let stop = CancellationToken::new();
+        if let Some(after) = stop_after {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(after)).await;
+                stop.cancel();
+            });
+        }
+        let offered = generator.run(end, stop).await;
+        recorder.end().await;
+        drop(recorder);
+        writing.finish().await.unwrap();
+        Played {
+            history: History::parse(&std::fs::read(&path).unwrap()).unwrap(),
+            offered,
+            figures: stats.figures(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_due_is_sent_however_slow_the_answers_are() {
+        let slow = ResponseTemplate::new(200).set_delay(Duration::from_millis(700));
+        let played = play(slow, 0, None).await;
+        assert_eq!(played.offered.operations, 100);
+        assert_eq!(played.history.attempts.len(), 100);
+        assert!(played.history.is_complete());
+        assert_eq!((played.figures.ok, played.figures.in_flight), (100, 0));
+        assert!(played.figures.p50_ms >= 700.0);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_outcome_is_asked_again_under_the_same_id() {
+        let played = play(ResponseTemplate::new(503), 1, None).await;
+        assert_eq!(played.history.attempts.len(), 200);
+        let again = played
+            .history
+            .attempts
+            .iter()
+            .filter(|a| a.invoke.attempt == 2);
+        assert_eq!(again.count(), 100);
+        assert_eq!(played.figures.info, 100);
+    }
+
+    #[tokio::test]
+    async fn a_stopped_load_leaves_nothing_open() {
+        let never = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+        let played = play(never, 0, Some(100)).await;
+        assert!(played.offered.operations < 100);
+        assert!(played.history.is_complete());
+        assert!(played.history.attempts.iter().all(|attempt| {
+            let complete = attempt.complete.as_ref().unwrap();
+            complete.class == Class::Info && complete.broken == Some(Broken::Stopped)
+        }));
+    }
+}

@@ -1,11 +1,167 @@
 //! `webshop chaos`.
 
-use crate::cli::ChaosArgs;
+use std::time::Duration;
+
+use anyhow::bail;
+use checker::availability::{self, Recovery};
+use checker::evidence::FaultEvidence;
+use harness::error::Error;
+use harness::fault;
+use harness::run::plan::{Count, FaultPlan};
+use harness::run::verify::Options;
+use harness::run::{self, OVERTIME_MAX, Prepared, Report};
+
+use super::{load, targets, verify};
+use crate::cli::{ChaosArgs, ChaosCommand};
 use crate::exit::Exit;
 use crate::session::Session;
 
-/// Runs the command.
-pub(crate) async fn run(_args: ChaosArgs, session: Session) -> anyhow::Result<Exit> {
-    session.cluster().await?;
-    Ok(Exit::Harness)
+/// Breaks something, or heals everything.
+pub(crate) async fn run(args: ChaosArgs, session: Session) -> anyhow::Result<Exit> {
+    if let Some(ChaosCommand::Clear) = args.command {
+        return clear(&session).await;
+    }
+    let Some(target) = args.kill.clone() else {
+        bail!("nothing to do: give --kill TARGET");
+    };
+    let cluster = session.cluster().await?;
+    let plan = FaultPlan {
+        kill: target,
+        at_ms: load::millis(args.at),
+        count: args.count.unwrap_or(Count::Default),
+    };
+    let load =
+        (!args.no_load).then(|| load::plan(&args.shape, args.at + args.length, OVERTIME_MAX));
+    let name = args.shape.name.clone().unwrap_or_else(|| plan.name());
+    let command = format!("webshop chaos --kill {}", plan.kill);
+    let prepared = match run::prepare(&cluster, &name, &command, load, vec![plan.clone()]).await {
+        Err(error @ Error::SplitBrain { .. }) => {
+            session.printer.error(&error.to_string());
+            return Ok(Exit::Violation);
+        }
+        prepared => prepared?,
+    };
+    let hits = hits(&plan, &prepared, &args);
+    if args.dry_run {
+        session.printer.line(&hits)?;
+        return Ok(Exit::Pass);
+    }
+    session.printer.note(&hits);
+    let report = prepared.run(&session.runs()).await?;
+    show(&session, &report)?;
+    if args.verify {
+        return verify::judge(&session, &cluster, &report.dir, Options::default()).await;
+    }
+    Ok(exit(&report))
+}
+
+fn hits(plan: &FaultPlan, prepared: &Prepared, args: &ChaosArgs) -> String {
+    let victims: Vec<String> = prepared
+        .victims
+        .iter()
+        .flatten()
+        .map(targets::describe)
+        .collect();
+    let when = if args.no_load {
+        "now, without load".to_owned()
+    } else {
+        format!(
+            "{} into a load of {}/s",
+            harness::units::human(args.at),
+            args.shape.rate
+        )
+    };
+    format!("{} -> {}, {when}", plan.name(), victims.join(", "))
+}
+
+/// Without a verdict the exit code says no more than whether the fault is proved.
+fn exit(report: &Report) -> Exit {
+    if !report.evidence.split_brains.is_empty() {
+        Exit::Violation
+    } else if !report.evidence.harness_errors.is_empty() {
+        Exit::Harness
+    } else if report
+        .evidence
+        .faults
+        .iter()
+        .all(FaultEvidence::took_effect)
+    {
+        Exit::Pass
+    } else {
+        Exit::Unknown
+    }
+}
+
+fn show(session: &Session, report: &Report) -> anyhow::Result<()> {
+    for fault in &report.evidence.faults {
+        session.printer.line(&fault_line(fault))?;
+    }
+    if report.load.is_some() {
+        let measured = availability::measure(&report.dir.history()?, &report.evidence);
+        for recovery in &measured.recoveries {
+            session.printer.line(&recovery_line(recovery))?;
+        }
+        session.printer.line(&format!(
+            "checkouts  longest gap {}, {} answered 5xx",
+            ms(Some(measured.longest_gap_ms)),
+            measured.checkout_server_errors
+        ))?;
+    }
+    load::show(session, report)?;
+    for error in &report.evidence.harness_errors {
+        session.printer.warning(error);
+    }
+    Ok(())
+}
+
+fn fault_line(fault: &FaultEvidence) -> String {
+    let mut text = format!("fault      {} ({}): ", fault.name, fault.target);
+    match (fault.effective_us, fault.injected_us) {
+        (Some(at_us), _) => {
+            text += &format!("{} at {}", fault.seen.join(", "), ms(Some(at_us / 1000)));
+        }
+        (None, Some(_)) => text += "injected, but no effect was seen",
+        (None, None) => text += "not injected",
+    }
+    if !fault.missing.is_empty() {
+        text += &format!("; not seen: {}", fault.missing.join(", "));
+    }
+    if let (Some(effective), Some(healed)) = (fault.effective_us, fault.healed_us) {
+        text += &format!(
+            "; back after {}",
+            ms(Some(healed.saturating_sub(effective) / 1000))
+        );
+    }
+    text
+}
+
+fn recovery_line(recovery: &Recovery) -> String {
+    let recovered = match recovery.recovery_ms {
+        Some(_) => ms(recovery.recovery_ms),
+        None => format!("> {}", ms(Some(recovery.watched_ms))),
+    };
+    format!(
+        "recovery   first ok checkout {}, writable {}, recovered {recovered}, {} operations lost",
+        ms(recovery.first_ok_checkout_ms),
+        ms(recovery.writable_ms),
+        recovery.lost_operations
+    )
+}
+
+fn ms(value: Option<u64>) -> String {
+    value.map_or("-".to_owned(), |ms| {
+        harness::units::human(Duration::from_millis(ms))
+    })
+}
+
+async fn clear(session: &Session) -> anyhow::Result<Exit> {
+    let cluster = session.cluster().await?;
+    let done = fault::clear(&cluster).await?;
+    if done.is_empty() {
+        session.printer.line("no faults")?;
+    }
+    for line in done {
+        session.printer.line(&line)?;
+    }
+    Ok(Exit::Pass)
 }
