@@ -28,6 +28,8 @@ const POOL_CONNECTIONS_MAX: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(900);
 const CONNECTION_LIFETIME_MAX: Duration = Duration::from_secs(600);
+/// Then the connection is dropped: its node may have died without a word.
+const MIGRATE_MAX: Duration = Duration::from_secs(30);
 const MIGRATE_RETRY: Duration = Duration::from_millis(200);
 
 /// A cheap handle to the database. Follows the primary from node to node.
@@ -166,7 +168,9 @@ impl Database {
         loop {
             let attempt = async {
                 let (mut connection, _) = self.dedicated().await?;
-                migrator.run(&mut connection).await
+                tokio::time::timeout(MIGRATE_MAX, migrator.run(&mut connection))
+                    .await
+                    .unwrap_or(Err(sqlx::Error::PoolTimedOut.into()))
             };
             let Some(migrated) = shutdown.run_until_cancelled(attempt).await else {
                 anyhow::bail!("stopped before the schema was up to date");
@@ -196,6 +200,8 @@ fn session_settings(options: PgConnectOptions, replica: &str) -> PgConnectOption
     options.application_name(replica).options([
         // A frozen client must not keep its row locks.
         ("idle_in_transaction_session_timeout", "1500ms"),
+        // A client that gave up must not leave its statement waiting for a lock.
+        ("client_connection_check_interval", "1s"),
         // A sequential scan takes a predicate lock on the whole table.
         ("enable_seqscan", "off"),
     ])

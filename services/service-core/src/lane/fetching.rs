@@ -14,8 +14,9 @@ use super::{LaneSpec, Message};
 use crate::kafka::{Kafka, Partition};
 
 const BATCH_MAX: usize = 256;
-/// Between two errors of the consumer: it recovers by itself.
-const ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// After an error of the consumer, which recovers by itself. One dead broker of three causes errors as well,
+/// so this is short: it only keeps a consumer that knows nothing but errors from spinning.
+const ERROR_PAUSE: Duration = Duration::from_millis(5);
 
 /// The consumer of one hold of the lane.
 pub(super) struct Fetching {

@@ -30,7 +30,8 @@ pub struct Limits {
 impl Limits {
     /// For a transaction of a few rows.
     pub const SINGLE: Self = Self {
-        attempt: Duration::from_secs(5),
+        // Long enough for a standby to come back: a commit that is abandoned still waits at the server.
+        attempt: Duration::from_secs(10),
         deadline: Duration::from_secs(25),
     };
     /// For a read of a few rows.

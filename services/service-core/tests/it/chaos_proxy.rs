@@ -25,13 +25,14 @@ pub(crate) enum Cut {
     AfterCommit = 2,
 }
 
+/// Cuts one connection, the next to commit after this text went through it.
 pub(crate) struct ChaosProxy {
     port: u16,
     cut: Arc<AtomicU8>,
 }
 
 impl ChaosProxy {
-    pub(crate) async fn start(server: &PgConnectOptions) -> Self {
+    pub(crate) async fn start(server: &PgConnectOptions, marker: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let cut = Arc::new(AtomicU8::new(Cut::Never as u8));
@@ -41,13 +42,13 @@ impl ChaosProxy {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 let server = TcpStream::connect(target.clone()).await.unwrap();
-                tokio::spawn(relay(client, server, armed.clone()));
+                tokio::spawn(relay(client, server, armed.clone(), marker.as_bytes()));
             }
         });
         Self { port, cut }
     }
 
-    /// Cuts one connection, the next to commit.
+    /// From now on, until a connection is cut.
     pub(crate) fn arm(&self, cut: Cut) {
         self.cut.store(cut as u8, Ordering::SeqCst);
     }
@@ -64,13 +65,23 @@ impl ChaosProxy {
     }
 }
 
-async fn relay(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>) {
+async fn relay(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    cut: Arc<AtomicU8>,
+    marker: &'static [u8],
+) {
+    let mut marked = false;
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
         tokio::select! {
             read = client.read(&mut up) => {
                 let Ok(read @ 1..) = read else { return };
-                if !forward(&up[..read], &mut server, &cut).await {
+                let commits = contains(&up[..read], b"commit\0");
+                marked |= contains(&up[..read], marker);
+                let armed = if commits && marked { cut.swap(0, Ordering::SeqCst) } else { 0 };
+                marked &= !commits;
+                if !forward(&up[..read], &mut server, armed).await {
                     return;
                 }
             }
@@ -85,13 +96,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>)
 }
 
 /// False: the connection is cut here.
-async fn forward(bytes: &[u8], server: &mut TcpStream, cut: &AtomicU8) -> bool {
-    let commits = bytes.windows(7).any(|window| window == b"commit\0");
-    let armed = if commits {
-        cut.swap(0, Ordering::SeqCst)
-    } else {
-        0
-    };
+async fn forward(bytes: &[u8], server: &mut TcpStream, armed: u8) -> bool {
     if armed == Cut::BeforeCommit as u8 {
         return false;
     }
@@ -99,8 +104,12 @@ async fn forward(bytes: &[u8], server: &mut TcpStream, cut: &AtomicU8) -> bool {
     if armed == Cut::AfterCommit as u8 {
         let mut answer = [0; 1024];
         let read = server.read(&mut answer).await.unwrap();
-        assert!(answer[..read].windows(6).any(|window| window == b"COMMIT"));
+        assert!(contains(&answer[..read], b"COMMIT"));
         return false;
     }
     true
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
 }

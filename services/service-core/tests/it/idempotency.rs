@@ -158,7 +158,7 @@ async fn a_key_sent_many_times_at_once_acts_once(pool: PgPool) {
 }
 
 async fn applied_once_through(cut: Cut, pool_options: PgPoolOptions, options: PgConnectOptions) {
-    let proxy = ChaosProxy::start(&options).await;
+    let proxy = ChaosProxy::start(&options, "update counter").await;
     let router = router(proxy.pool(&options));
     proxy.arm(cut);
     let (status, outcome, body) = ask(&router, "/count", None).await;

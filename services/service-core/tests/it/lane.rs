@@ -14,6 +14,7 @@ use service_core::{
     postgres::Database,
 };
 use sqlx::{PgConnection, PgPool, postgres::PgConnectOptions};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -41,6 +42,8 @@ impl LaneWorker for Scribe {
         tx: &mut PgConnection,
         batch: &[Message],
     ) -> Result<Vec<Record>, ApplyError> {
+        // For the proxy, which knows batches from ticks by it.
+        sqlx::raw_sql("select 'effects'").execute(&mut *tx).await?;
         let mut records = Vec::new();
         for message in batch {
             let payload = String::from_utf8(message.payload.clone()).unwrap();
@@ -93,18 +96,34 @@ fn brokers() -> Brokers {
     Brokers { cluster, kafka }
 }
 
-/// Starts a replica; cancelling the token stops it gracefully, aborting the task kills it.
-fn replica(
-    name: &str,
-    pool: &PgPool,
-    brokers: &Brokers,
-) -> (tokio::task::JoinHandle<()>, CancellationToken) {
+/// A running replica; dropped, it is killed: its sockets close, and nothing else happens.
+struct Replica {
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Replica {
+    async fn stop(mut self) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap();
+    }
+}
+
+fn replica(name: &str, pool: &PgPool, brokers: &Brokers) -> Replica {
     let spec = LaneSpec::new(STOCK_COMMANDS, "stock", name);
     let db = Database::from_pool(pool.clone());
-    let kafka = brokers.kafka.clone();
-    let shutdown = CancellationToken::new();
-    let running = lane::run(spec, db, kafka, Scribe, shutdown.clone());
-    (tokio::spawn(running), shutdown)
+    let stop = CancellationToken::new();
+    let running = lane::run(spec, db, brokers.kafka.clone(), Scribe, stop.clone());
+    Replica {
+        task: tokio::spawn(running),
+        stop,
+    }
 }
 
 async fn send(brokers: &Brokers, numbers: Range<i64>) {
@@ -179,32 +198,29 @@ async fn passed(brokers: &Brokers, count: usize) -> Vec<String> {
 #[sqlx::test(migrations = "tests/migrations")]
 async fn two_replicas_apply_every_message_once_and_in_order(pool: PgPool) {
     let brokers = brokers();
-    let (first, _) = replica("first", &pool, &brokers);
+    let first = replica("first", &pool, &brokers);
     held_by(&pool, "first").await;
-    let (second, stop) = replica("second", &pool, &brokers);
+    let second = replica("second", &pool, &brokers);
     send(&brokers, 0..600).await;
     assert_eq!(settled(&pool, 600).await, written(0..600));
 
-    // Killed: its sockets close, nothing else happens.
-    first.abort();
+    drop(first);
     held_by(&pool, "second").await;
     send(&brokers, 600..700).await;
     assert_eq!(settled(&pool, 700).await, written(0..700));
     assert_eq!(passed(&brokers, 700).await, written(0..700));
-    stop.cancel();
-    second.await.unwrap();
+    second.stop().await;
 }
 
 #[sqlx::test(migrations = "tests/migrations")]
 async fn a_replica_that_stops_gives_the_lane_away_at_once(pool: PgPool) {
     let brokers = brokers();
-    let (first, stop) = replica("first", &pool, &brokers);
+    let first = replica("first", &pool, &brokers);
     held_by(&pool, "first").await;
-    replica("second", &pool, &brokers);
+    let _second = replica("second", &pool, &brokers);
     send(&brokers, 0..10).await;
     settled(&pool, 10).await;
-    stop.cancel();
-    first.await.unwrap();
+    first.stop().await;
     let stopped = std::time::Instant::now();
     held_by(&pool, "second").await;
     assert!(
@@ -244,7 +260,7 @@ async fn a_frozen_holder_loses_the_lane_and_does_no_harm_when_it_wakes(pool: PgP
         });
     });
     held_by(&pool, "first").await;
-    replica("second", &pool, &brokers);
+    let _second = replica("second", &pool, &brokers);
     send(&brokers, 0..50).await;
     settled(&pool, 50).await;
 
@@ -264,7 +280,7 @@ async fn a_frozen_holder_loses_the_lane_and_does_no_harm_when_it_wakes(pool: PgP
 #[sqlx::test(migrations = "tests/migrations")]
 async fn a_holder_that_never_beat_has_its_session_ended(pool: PgPool) {
     let brokers = brokers();
-    let (first, _) = replica("first", &pool, &brokers);
+    let first = replica("first", &pool, &brokers);
     held_by(&pool, "first").await;
     let lock: (i32, i32) = sqlx::query_as(
         "select classid::bigint::int, objid::bigint::int from pg_locks
@@ -274,7 +290,7 @@ async fn a_holder_that_never_beat_has_its_session_ended(pool: PgPool) {
     .fetch_one(&pool)
     .await
     .unwrap();
-    first.abort();
+    drop(first);
     let mut mute = pool.acquire().await.unwrap().detach();
     sqlx::query("select pg_advisory_lock($1, $2)")
         .bind(lock.0)
@@ -286,7 +302,7 @@ async fn a_holder_that_never_beat_has_its_session_ended(pool: PgPool) {
         .execute(&pool)
         .await
         .unwrap();
-    replica("second", &pool, &brokers);
+    let _second = replica("second", &pool, &brokers);
     held_by(&pool, "second").await;
     assert!(sqlx::query("select 1").execute(&mut mute).await.is_err());
 }
@@ -302,7 +318,7 @@ async fn what_a_dead_holder_left_unpublished_is_published_by_the_next(pool: PgPo
     .await
     .unwrap();
     send(&brokers, 0..5).await;
-    replica("first", &pool, &brokers);
+    let _first = replica("first", &pool, &brokers);
     assert_eq!(settled(&pool, 5).await, written(0..5));
     assert_eq!(passed(&brokers, 4).await, written(1..5));
 }
@@ -310,7 +326,7 @@ async fn what_a_dead_holder_left_unpublished_is_published_by_the_next(pool: PgPo
 #[sqlx::test(migrations = "tests/migrations")]
 async fn a_lane_outlives_its_brokers_and_a_lost_log(pool: PgPool) {
     let brokers = brokers();
-    replica("first", &pool, &brokers);
+    let _first = replica("first", &pool, &brokers);
     send(&brokers, 0..10).await;
     settled(&pool, 10).await;
     brokers.cluster.broker_down(1).unwrap();
@@ -321,7 +337,7 @@ async fn a_lane_outlives_its_brokers_and_a_lost_log(pool: PgPool) {
     drop(brokers);
 
     let anew = self::brokers();
-    replica("second", &pool, &anew);
+    let _second = replica("second", &pool, &anew);
     sqlx::query("select pg_terminate_backend(backend_pid) from lane_heartbeat")
         .execute(&pool)
         .await
@@ -351,9 +367,9 @@ async fn a_batch_whose_commit_is_in_doubt_is_applied_once(
     options: PgConnectOptions,
 ) {
     let brokers = brokers();
-    let proxy = ChaosProxy::start(&options).await;
+    let proxy = ChaosProxy::start(&options, "select 'effects'").await;
     let pool = PgPool::connect_lazy_with(options.clone());
-    replica("first", &proxy.pool(&options), &brokers);
+    let _first = replica("first", &proxy.pool(&options), &brokers);
     send(&brokers, 0..5).await;
     settled(&pool, 5).await;
     for (round, cut) in [Cut::AfterCommit, Cut::BeforeCommit, Cut::AfterCommit]
