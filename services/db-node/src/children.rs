@@ -47,7 +47,10 @@ impl Children {
     /// Forgets a process that has been waited for.
     pub fn forget(&self, pid: Option<u32>) {
         if let Some(pid) = pid.and_then(|id| i32::try_from(id).ok()) {
-            self.own.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+            self.own
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&pid);
         }
     }
 
@@ -71,7 +74,9 @@ impl Children {
         let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         // One of our own at the head of the queue hides the rest until it has been waited for: next time.
-        while let Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) = waitid(Id::All, peek) {
+        while let Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) =
+            waitid(Id::All, peek)
+        {
             if own.contains(&pid.as_raw()) || waitpid(pid, Some(WaitPidFlag::WNOHANG)).is_err() {
                 return;
             }
@@ -93,7 +98,9 @@ pub fn orphans(name: &str, but: Option<u32>) -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| Some(*pid) != but && is_child(*pid, me, name))
         .filter_map(|pid| i32::try_from(pid).ok())
         .collect()

@@ -19,9 +19,17 @@ pub struct Config {
     /// The other two nodes; none: a single node without failover
     #[arg(long, env = "PEERS", value_delimiter = ',', default_value = "")]
     peers: Vec<String>,
-    #[arg(long, env = "DB_PASSWORD_FILE", default_value = "/run/secrets/db_password")]
+    #[arg(
+        long,
+        env = "DB_PASSWORD_FILE",
+        default_value = "/run/secrets/db_password"
+    )]
     db_password_file: PathBuf,
-    #[arg(long, env = "REPMGR_PASSWORD_FILE", default_value = "/run/secrets/repmgr_password")]
+    #[arg(
+        long,
+        env = "REPMGR_PASSWORD_FILE",
+        default_value = "/run/secrets/repmgr_password"
+    )]
     repmgr_password_file: PathBuf,
     /// The volume
     #[arg(long, env = "DB_NODE_ROOT", default_value = "/var/lib/webshop")]
@@ -39,7 +47,10 @@ impl Config {
     #[must_use]
     pub fn peers(&self) -> Vec<String> {
         let named = self.peers.iter().map(|peer| peer.trim());
-        named.filter(|peer| !peer.is_empty()).map(str::to_owned).collect()
+        named
+            .filter(|peer| !peer.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     #[must_use]
@@ -99,7 +110,10 @@ fn secret(path: &Path) -> io::Result<String> {
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        let message = format!("{}: a password is made of letters and digits", path.display());
+        let message = format!(
+            "{}: a password is made of letters and digits",
+            path.display()
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     Ok(text.to_owned())
@@ -130,7 +144,12 @@ mod tests {
     #[test]
     fn a_password_that_would_need_quoting_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for (text, good) in [("abc123\n", true), ("a'b", false), ("", false), ("a b", false)] {
+        for (text, good) in [
+            ("abc123\n", true),
+            ("a'b", false),
+            ("", false),
+            ("a b", false),
+        ] {
             std::fs::write(file.path(), text).unwrap();
             assert_eq!(secret(file.path()).is_ok(), good, "{text:?}");
         }

@@ -57,7 +57,10 @@ pub struct Primary {
 
 impl From<&NodeState> for Primary {
     fn from(state: &NodeState) -> Self {
-        Self { name: state.name.clone(), epoch: state.epoch }
+        Self {
+            name: state.name.clone(),
+            epoch: state.epoch,
+        }
     }
 }
 
@@ -65,16 +68,29 @@ impl From<&NodeState> for Primary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Make a new cluster and lead it in `epoch`.
-    Initialise { epoch: u64 },
+    Initialise {
+        epoch: u64,
+    },
     /// Lead without asking anybody.
-    StartPrimary { epoch: u64 },
+    StartPrimary {
+        epoch: u64,
+    },
     /// Throw away what is there and copy this primary.
-    Clone { primary: Primary },
-    StartStandby { follow: Option<Primary> },
+    Clone {
+        primary: Primary,
+    },
+    StartStandby {
+        follow: Option<Primary>,
+    },
     /// Give up what only this node has, and follow this primary.
-    Rejoin { primary: Primary },
+    Rejoin {
+        primary: Primary,
+    },
     /// Ask these peers to go on as primary in `epoch`.
-    AskResume { epoch: u64, peers: Vec<String> },
+    AskResume {
+        epoch: u64,
+        peers: Vec<String>,
+    },
     Wait(Wait),
 }
 
@@ -133,24 +149,38 @@ fn join(facts: &Facts, primary: &NodeState) -> Decision {
         return Decision::Wait(Wait::ForeignPrimary(follow.name));
     }
     let troubles = facts.troubles;
-    if troubles.failed_starts >= FAILED_STARTS_MAX || troubles.failed_rewinds >= FAILED_REWINDS_MAX {
+    if troubles.failed_starts >= FAILED_STARTS_MAX || troubles.failed_rewinds >= FAILED_REWINDS_MAX
+    {
         return Decision::Clone { primary: follow };
     }
     if facts.durable.dirty || troubles.lost_branch || !data.is_standby() {
         return Decision::Rejoin { primary: follow };
     }
-    Decision::StartStandby { follow: Some(follow) }
+    Decision::StartStandby {
+        follow: Some(follow),
+    }
 }
 
 fn without_data(facts: &Facts, peers: &Peers) -> Decision {
-    let all_empty = peers.answered.len() == peers.count
-        && peers.answered.iter().all(|peer| !peer.has_data);
+    let all_empty =
+        peers.answered.len() == peers.count && peers.answered.iter().all(|peer| !peer.has_data);
     if all_empty && facts.node_id == 0 {
-        let heard = peers.answered.iter().map(|peer| peer.epoch).max().unwrap_or(0);
-        return Decision::Initialise { epoch: facts.durable.epoch.max(heard) + 1 };
+        let heard = peers
+            .answered
+            .iter()
+            .map(|peer| peer.epoch)
+            .max()
+            .unwrap_or(0);
+        return Decision::Initialise {
+            epoch: facts.durable.epoch.max(heard) + 1,
+        };
     }
     let unsure = peers.answered.len() < peers.count;
-    Decision::Wait(if unsure { Wait::ForPeers } else { waiting_for_primary(peers) })
+    Decision::Wait(if unsure {
+        Wait::ForPeers
+    } else {
+        waiting_for_primary(peers)
+    })
 }
 
 fn was_primary(facts: &Facts, peers: &Peers) -> Decision {
@@ -161,7 +191,9 @@ fn was_primary(facts: &Facts, peers: &Peers) -> Decision {
         && peers.answered.len() == peers.count
         && peers.answered.iter().all(|peer| !peer.has_data);
     if never_joined {
-        return Decision::StartPrimary { epoch: durable.epoch + 1 };
+        return Decision::StartPrimary {
+            epoch: durable.epoch + 1,
+        };
     }
     if facts.waited < RESUME_AFTER {
         return Decision::Wait(Wait::ForElection);
@@ -173,8 +205,13 @@ fn was_primary(facts: &Facts, peers: &Peers) -> Decision {
 }
 
 fn waiting_for_primary(peers: &Peers) -> Wait {
-    let stale = peers.answered.iter().find(|peer| peer.role == protocol::db::Role::Primary);
-    stale.map_or(Wait::ForPrimary, |peer| Wait::StalePrimary(peer.name.clone()))
+    let stale = peers
+        .answered
+        .iter()
+        .find(|peer| peer.role == protocol::db::Role::Primary);
+    stale.map_or(Wait::ForPrimary, |peer| {
+        Wait::StalePrimary(peer.name.clone())
+    })
 }
 
 #[cfg(test)]

@@ -57,7 +57,11 @@ impl Store {
             },
             Err(error) => return Err(error),
         };
-        Ok(Self { dir: dir.to_owned(), current, _lock: lock })
+        Ok(Self {
+            dir: dir.to_owned(),
+            current,
+            _lock: lock,
+        })
     }
 
     #[must_use]
@@ -110,7 +114,11 @@ mod tests {
     #[test]
     fn a_promise_outlives_its_process() {
         let dir = tempfile::tempdir().unwrap();
-        let promise = Durable { epoch: 7, led: 3, dirty: true };
+        let promise = Durable {
+            epoch: 7,
+            led: 3,
+            dirty: true,
+        };
         let mut store = Store::open(dir.path(), false).unwrap();
         store.save(promise.clone()).unwrap();
         drop(store);

@@ -30,17 +30,26 @@ pub enum Standing {
 ///
 /// # Errors
 /// Why not. A refusal from here leaves the node as it was.
-pub fn consider(epoch: u64, standing: Standing, request: &GrantRequest) -> Result<(), GrantRefusal> {
+pub fn consider(
+    epoch: u64,
+    standing: Standing,
+    request: &GrantRequest,
+) -> Result<(), GrantRefusal> {
     match standing {
         Standing::Primary => Err(GrantRefusal::Primary),
         Standing::Promoting => Err(GrantRefusal::Promoting),
         Standing::Empty | Standing::Dirty => Err(GrantRefusal::NoData),
-        Standing::Standby { streaming: true, .. } => Err(GrantRefusal::Streaming),
+        Standing::Standby {
+            streaming: true, ..
+        } => Err(GrantRefusal::Streaming),
         Standing::Standby { .. } | Standing::Stopped { .. } if request.epoch <= epoch => {
             Err(GrantRefusal::Epoch)
         }
         Standing::Standby { position: None, .. } => Err(GrantRefusal::NotReady),
-        Standing::Standby { position: Some(mine), .. } => confirm(mine, request),
+        Standing::Standby {
+            position: Some(mine),
+            ..
+        } => confirm(mine, request),
         Standing::Stopped { led } => confirm_stopped(led, request),
     }
 }
@@ -55,7 +64,11 @@ pub fn confirm(mine: Position, request: &GrantRequest) -> Result<(), GrantRefusa
         // A primary flushes before its standbys do: it holds all of the epoch it led.
         Takeover::Resume { led } => led >= mine.epoch,
     };
-    if enough { Ok(()) } else { Err(GrantRefusal::MoreHistory) }
+    if enough {
+        Ok(())
+    } else {
+        Err(GrantRefusal::MoreHistory)
+    }
 }
 
 /// A node that was primary may hold commits that only it and one standby have, so it vouches only for a node
@@ -65,7 +78,11 @@ fn confirm_stopped(led: u64, request: &GrantRequest) -> Result<(), GrantRefusal>
         Takeover::Promote { position } => position.epoch,
         Takeover::Resume { led } => led,
     };
-    if theirs > led { Ok(()) } else { Err(GrantRefusal::MoreHistory) }
+    if theirs > led {
+        Ok(())
+    } else {
+        Err(GrantRefusal::MoreHistory)
+    }
 }
 
 /// A node that lost its primary, as it weighs whether to stand.
@@ -83,7 +100,10 @@ pub struct Candidate<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Candidacy {
     /// Ask these peers, in this order, to be led in `epoch`.
-    Ask { epoch: u64, peers: Vec<String> },
+    Ask {
+        epoch: u64,
+        peers: Vec<String>,
+    },
     StandBack(StandBack),
 }
 
@@ -117,11 +137,15 @@ pub fn candidacy(me: Candidate<'_>, peers: &[NodeState]) -> Candidacy {
             Role::Standby if peer.position() > me.position => {
                 return Candidacy::StandBack(StandBack::PeerGoesFirst(name()));
             }
-            Role::Standby if peer.position() == me.position && peer.node_id < me.id && !me.patient => {
+            Role::Standby
+                if peer.position() == me.position && peer.node_id < me.id && !me.patient =>
+            {
                 return Candidacy::StandBack(StandBack::PeerGoesFirst(name()));
             }
             Role::Standby => ask.push(name()),
-            Role::Waiting if peer.has_data && peer.data_epoch < me.position.epoch => ask.push(name()),
+            Role::Waiting if peer.has_data && peer.data_epoch < me.position.epoch => {
+                ask.push(name())
+            }
             // A primary of an older epoch stops by itself as soon as it hears of ours.
             Role::Primary | Role::Starting | Role::Waiting => {}
         }
@@ -154,20 +178,25 @@ fn asking(epoch: u64, ask: Vec<String>, peers: &[NodeState]) -> Candidacy {
         return Candidacy::StandBack(StandBack::NobodyToAsk);
     }
     let heard = peers.iter().map(|peer| peer.epoch).max().unwrap_or(0);
-    Candidacy::Ask { epoch: epoch.max(heard) + 1, peers: ask }
+    Candidacy::Ask {
+        epoch: epoch.max(heard) + 1,
+        peers: ask,
+    }
 }
 
 /// The peer whose epoch shows that a primary of `epoch` has been, or is being, succeeded.
 #[must_use]
-pub fn succeeded<'a>(epoch: u64, peers: &'a [NodeState]) -> Option<&'a NodeState> {
+pub fn succeeded(epoch: u64, peers: &[NodeState]) -> Option<&NodeState> {
     peers.iter().find(|peer| peer.epoch > epoch)
 }
 
 /// The primary to follow for a node that knows of `epoch`: never one that anybody knows to be succeeded.
 #[must_use]
-pub fn primary_to_follow<'a>(epoch: u64, peers: &'a [NodeState]) -> Option<&'a NodeState> {
+pub fn primary_to_follow(epoch: u64, peers: &[NodeState]) -> Option<&NodeState> {
     let heard = peers.iter().map(|peer| peer.epoch).fold(epoch, u64::max);
-    peers.iter().find(|peer| peer.role == Role::Primary && peer.epoch >= heard)
+    peers
+        .iter()
+        .find(|peer| peer.role == Role::Primary && peer.epoch >= heard)
 }
 
 #[cfg(test)]

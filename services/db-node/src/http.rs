@@ -38,7 +38,11 @@ async fn grant(
 ) -> Json<GrantAnswer> {
     let state = shared.state();
     let refuse = |refusal| {
-        Json(GrantAnswer { name: state.name.clone(), epoch: state.epoch, refusal: Some(refusal) })
+        Json(GrantAnswer {
+            name: state.name.clone(),
+            epoch: state.epoch,
+            refusal: Some(refusal),
+        })
     };
     // The node's task is busy in these: it could only answer when the question is moot.
     match state.role {

@@ -43,7 +43,11 @@ async fn main() -> anyhow::Result<()> {
 
 async fn run(config: Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).init();
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .init();
     let stop = stop_on_signal()?;
     let secrets = config.secrets().context("reading the secrets")?;
     let Some(store) = lock_volume(&config, &stop).await? else {
@@ -78,7 +82,11 @@ async fn lock_volume(config: &Config, stop: &CancellationToken) -> anyhow::Resul
 /// PID 1 has no default handlers: without this, it could not be stopped at all.
 fn stop_on_signal() -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()] {
+    for kind in [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::quit(),
+    ] {
         let mut signals = signal(kind)?;
         let stop = stop.clone();
         tokio::spawn(async move {
@@ -92,9 +100,16 @@ fn stop_on_signal() -> io::Result<CancellationToken> {
 }
 
 async fn promote() -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(20))
+        .build()?;
     let url = format!("http://127.0.0.1:{DB_NODE_PORT}/promote");
-    let response = client.post(url).send().await.context("asking the node on this host")?;
+    let response = client
+        .post(url)
+        .send()
+        .await
+        .context("asking the node on this host")?;
     if !response.status().is_success() {
         bail!("not promoted: {}", response.text().await?.trim());
     }

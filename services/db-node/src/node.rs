@@ -77,21 +77,37 @@ pub async fn run(
     let (shared, inbox) = Shared::new(unknown(&config, store.current()));
     let shared = Arc::new(shared);
     let (repmgrd, wanted) = watch::channel(repmgr::Wanted::default());
-    let data = DataFiles::new(config.clone(), secrets.clone(), files.clone(), children.clone());
+    let data = DataFiles::new(
+        config.clone(),
+        secrets.clone(),
+        files.clone(),
+        children.clone(),
+    );
 
     let tasks = TaskTracker::new();
     // The helpers outlive the node's task, which still stops postgres.
     let helpers = CancellationToken::new();
-    let service = http::router(Arc::clone(&shared)).into_make_service_with_connect_info::<SocketAddr>();
+    let service =
+        http::router(Arc::clone(&shared)).into_make_service_with_connect_info::<SocketAddr>();
     let closing = helpers.clone().cancelled_owned();
-    tasks.spawn(async move { axum::serve(listener, service).with_graceful_shutdown(closing).await });
+    tasks.spawn(async move {
+        axum::serve(listener, service)
+            .with_graceful_shutdown(closing)
+            .await
+    });
     tasks.spawn(peers.clone().poll(helpers.clone()));
     if std::process::id() == 1 {
         tasks.spawn(children.clone().reap(helpers.clone()));
     }
     if !config.peers().is_empty() {
         let conf = files.repmgr();
-        tasks.spawn(repmgr::supervise(config.clone(), conf, children.clone(), wanted, stop.clone()));
+        tasks.spawn(repmgr::supervise(
+            config.clone(),
+            conf,
+            children.clone(),
+            wanted,
+            stop.clone(),
+        ));
     }
     let node = Node {
         config,
@@ -150,7 +166,11 @@ impl Node {
 
     /// Decides once, and acts on it for as long as that lasts.
     async fn step(&mut self) -> anyhow::Result<()> {
-        self.found = self.data.inspect().await.context("looking at the data directory")?;
+        self.found = self
+            .data
+            .inspect()
+            .await
+            .context("looking at the data directory")?;
         self.publish_down();
         let names = self.peers.names().to_vec();
         let answered = self.peers.ask_all(&names).await;
@@ -161,7 +181,13 @@ impl Node {
             troubles: self.troubles,
             waited: self.looking_since.elapsed(),
         };
-        let decision = decide(&facts, &decide::Peers { count: names.len(), answered });
+        let decision = decide(
+            &facts,
+            &decide::Peers {
+                count: names.len(),
+                answered,
+            },
+        );
         self.say(&decision);
         match decision {
             Decision::Initialise { epoch } => self.initialise(epoch).await,
@@ -246,14 +272,20 @@ impl Node {
         match &self.found {
             None => Standing::Empty,
             Some(_) if durable.dirty => Standing::Dirty,
-            Some(data) if data.is_standby() => Standing::Standby { streaming: false, position: None },
+            Some(data) if data.is_standby() => Standing::Standby {
+                streaming: false,
+                position: None,
+            },
             Some(_) => Standing::Stopped { led: durable.led },
         }
     }
 
     /// Gives this node's vote for an epoch, for good.
     fn promise(&mut self, epoch: u64) -> Result<(), GrantRefusal> {
-        let next = Durable { epoch, ..self.store.current().clone() };
+        let next = Durable {
+            epoch,
+            ..self.store.current().clone()
+        };
         self.store.save(next).map_err(|error| {
             tracing::error!(%error, epoch, "a promise could not be made durable");
             GrantRefusal::NotReady
@@ -274,8 +306,19 @@ impl Node {
             Some(refusal) => tracing::info!(candidate, epoch, %refusal, "refused"),
         }
         let name = self.config.node_name.clone();
-        if reply.send(GrantAnswer { name, epoch, refusal }).is_err() {
-            tracing::warn!(candidate, epoch, "the candidate did not wait for the answer");
+        if reply
+            .send(GrantAnswer {
+                name,
+                epoch,
+                refusal,
+            })
+            .is_err()
+        {
+            tracing::warn!(
+                candidate,
+                epoch,
+                "the candidate did not wait for the answer"
+            );
         }
     }
 

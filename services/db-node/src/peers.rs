@@ -43,7 +43,11 @@ impl Peers {
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(Duration::from_secs(5))
             .build()?;
-        Ok(Self { names: names.into(), client, heard: Arc::default() })
+        Ok(Self {
+            names: names.into(),
+            client,
+            heard: Arc::default(),
+        })
     }
 
     #[must_use]
@@ -86,9 +90,19 @@ impl Peers {
     ///
     /// # Errors
     /// The peer did not answer in time, or not with an answer.
-    pub async fn ask_grant(&self, peer: &str, request: &GrantRequest) -> reqwest::Result<GrantAnswer> {
+    pub async fn ask_grant(
+        &self,
+        peer: &str,
+        request: &GrantRequest,
+    ) -> reqwest::Result<GrantAnswer> {
         let url = format!("http://{peer}:{DB_NODE_PORT}/grant");
-        let answer = self.client.post(url).timeout(GRANT_MAX).json(request).send().await?;
+        let answer = self
+            .client
+            .post(url)
+            .timeout(GRANT_MAX)
+            .json(request)
+            .send()
+            .await?;
         answer.error_for_status()?.json().await
     }
 }
@@ -96,13 +110,24 @@ impl Peers {
 async fn state_of(client: reqwest::Client, name: String) -> Option<NodeState> {
     let url = format!("http://{name}:{DB_NODE_PORT}/state");
     let state: reqwest::Result<NodeState> = async {
-        client.get(url).timeout(STATE_MAX).send().await?.error_for_status()?.json().await
+        client
+            .get(url)
+            .timeout(STATE_MAX)
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await
     }
     .await;
     match state {
         Ok(state) if state.name == name => Some(state),
         Ok(state) => {
-            tracing::warn!(asked = name, answered = state.name, "another node answers to this name");
+            tracing::warn!(
+                asked = name,
+                answered = state.name,
+                "another node answers to this name"
+            );
             None
         }
         Err(error) => {

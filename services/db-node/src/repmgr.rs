@@ -41,13 +41,18 @@ pub async fn supervise(
         loop {
             let now = *wanted.borrow_and_update();
             if now.running {
+                // The metadata that it reads at its start follow a failover by a moment.
+                sleep(rest).await;
                 let started = tokio::time::Instant::now();
                 run_once(&config, &repmgr_conf, &children, &mut wanted).await;
-                rest = if started.elapsed() > WELL { RESTART_MIN } else { (rest * 2).min(RESTART_MAX) };
+                rest = if started.elapsed() > WELL {
+                    RESTART_MIN
+                } else {
+                    (rest * 2).min(RESTART_MAX)
+                };
                 if wanted.has_changed().unwrap_or(false) {
                     rest = RESTART_MIN;
                 }
-                sleep(rest).await;
             } else if wanted.changed().await.is_err() {
                 return;
             }
@@ -63,7 +68,10 @@ async fn run_once(
     wanted: &mut watch::Receiver<Wanted>,
 ) {
     let mut command = Command::new(config.pg_bin.join("repmgrd"));
-    command.arg("-f").arg(repmgr_conf).args(["--daemonize=false", "--no-pid-file"]);
+    command
+        .arg("-f")
+        .arg(repmgr_conf)
+        .args(["--daemonize=false", "--no-pid-file"]);
     let mut child = match children.spawn(command.stdin(Stdio::null())) {
         Ok(child) => child,
         Err(error) => {
@@ -124,15 +132,24 @@ pub async fn register(
     peers: &[NodeState],
 ) -> Result<u64, Error> {
     let me = (i32::from(config.node_id) + 1, config.node_name.clone());
-    let mut nodes: Vec<(i32, String)> =
-        peers.iter().map(|peer| (i32::from(peer.node_id) + 1, peer.name.clone())).collect();
+    let mut nodes: Vec<(i32, String)> = peers
+        .iter()
+        .map(|peer| (i32::from(peer.node_id) + 1, peer.name.clone()))
+        .collect();
     nodes.retain(|node| node.0 != me.0);
     nodes.push(me.clone());
     let ids: Vec<i32> = nodes.iter().map(|node| node.0).collect();
     let names: Vec<String> = nodes.iter().map(|node| node.1.clone()).collect();
-    let conninfos: Vec<String> =
-        names.iter().map(|name| conninfo(name, &files.passfile(), "repmgr")).collect();
+    let conninfos: Vec<String> = names
+        .iter()
+        .map(|name| conninfo(name, &files.passfile(), "repmgr"))
+        .collect();
     let config_files = vec![files.repmgr().display().to_string(); nodes.len()];
-    let query = sqlx::query(REGISTER).bind(ids).bind(names).bind(conninfos).bind(config_files).bind(me.0);
+    let query = sqlx::query(REGISTER)
+        .bind(ids)
+        .bind(names)
+        .bind(conninfos)
+        .bind(config_files)
+        .bind(me.0);
     Ok(connection.execute(query).await?.rows_affected())
 }

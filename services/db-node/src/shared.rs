@@ -31,7 +31,14 @@ impl Shared {
     pub fn new(state: NodeState) -> (Self, mpsc::Receiver<Request>) {
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (state, _) = watch::channel(state);
-        (Self { state, standing: AtomicBool::new(false), requests }, inbox)
+        (
+            Self {
+                state,
+                standing: AtomicBool::new(false),
+                requests,
+            },
+            inbox,
+        )
     }
 
     #[must_use]

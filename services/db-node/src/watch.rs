@@ -69,12 +69,18 @@ impl Watch {
             return Step::Rest;
         }
         if !self.following {
-            return if now.duration_since(self.since) >= LONELY_MAX { Step::Gone } else { Step::Rest };
+            return if now.duration_since(self.since) >= LONELY_MAX {
+                Step::Gone
+            } else {
+                Step::Rest
+            };
         }
         if self.failed >= PROBES {
             return Step::Gone;
         }
-        let due = self.last_sent.is_none_or(|sent| now.duration_since(sent) >= PROBE_EVERY);
+        let due = self
+            .last_sent
+            .is_none_or(|sent| now.duration_since(sent) >= PROBE_EVERY);
         if due && self.sent < PROBES {
             self.sent += 1;
             self.last_sent = Some(now);

@@ -48,7 +48,11 @@ enum End {
 impl Node {
     /// Starts PostgreSQL as the primary of `epoch`, which it has been granted or needs no grant for.
     pub(super) async fn start_primary(&mut self, epoch: u64) -> anyhow::Result<()> {
-        self.store.save(Durable { epoch, led: epoch, dirty: false })?;
+        self.store.save(Durable {
+            epoch,
+            led: epoch,
+            dirty: false,
+        })?;
         self.shared.update(|state| {
             state.role = Role::Promoting;
             state.epoch = epoch;
@@ -89,7 +93,9 @@ impl Node {
                 Ok(session)
             }
             Err(error) if error.is_unfinished_setup() => {
-                setup::create(socket_dir, &self.secrets).await.context("setting the cluster up")?;
+                setup::create(socket_dir, &self.secrets)
+                    .await
+                    .context("setting the cluster up")?;
                 Ok(self.open_checked().await?)
             }
             Err(error) => Err(error.into()),
@@ -117,7 +123,11 @@ impl Node {
         self.looking_since = Instant::now();
         // Nobody must be sent here any more, not even while the server stops.
         self.shared.update(|state| state.role = Role::Starting);
-        let how = if matches!(end, Ok(End::Stop)) { Stop::Fast } else { Stop::Immediate };
+        let how = if matches!(end, Ok(End::Stop)) {
+            Stop::Fast
+        } else {
+            Stop::Immediate
+        };
         server.stop(how).await;
         end.map(|_| ())
     }
@@ -133,12 +143,18 @@ impl Node {
             Some(session) => session,
             None => Session::open(&self.config.socket_dir).await?,
         };
-        session.begin_epoch(epoch, &self.config.node_name).await.context("beginning the epoch")?;
+        session
+            .begin_epoch(epoch, &self.config.node_name)
+            .await
+            .context("beginning the epoch")?;
         self.files.write_stance(&Stance::Leading)?;
         server.reload();
         let deadline = Instant::now() + OPEN_MAX;
         while !session.takes_writes().await? {
-            anyhow::ensure!(Instant::now() < deadline, "PostgreSQL does not read its configuration");
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "PostgreSQL does not read its configuration"
+            );
             sleep(Duration::from_millis(2)).await;
         }
         self.publish_primary(&mut session, epoch).await?;
@@ -146,7 +162,11 @@ impl Node {
         Ok(session)
     }
 
-    async fn publish_primary(&self, session: &mut Session, epoch: u64) -> Result<(), session::Error> {
+    async fn publish_primary(
+        &self,
+        session: &mut Session,
+        epoch: u64,
+    ) -> Result<(), session::Error> {
         let snapshot = session.primary().await?;
         self.shared.update(|state| {
             state.role = Role::Primary;
@@ -161,7 +181,12 @@ impl Node {
         Ok(())
     }
 
-    async fn stay_primary(&mut self, server: &mut Server, session: Session, epoch: u64) -> anyhow::Result<End> {
+    async fn stay_primary(
+        &mut self,
+        server: &mut Server,
+        session: Session,
+        epoch: u64,
+    ) -> anyhow::Result<End> {
         let upkeep = Upkeep {
             config: self.config.clone(),
             secrets: self.secrets.clone(),
@@ -214,7 +239,11 @@ impl Node {
     fn answer_primary(&self, request: Request) {
         match request {
             Request::Grant(request, reply) => {
-                self.reply(reply, &request.candidate, Some(protocol::db::GrantRefusal::Primary));
+                self.reply(
+                    reply,
+                    &request.candidate,
+                    Some(protocol::db::GrantRefusal::Primary),
+                );
             }
             Request::Promote(reply) => {
                 if reply.send(Ok(())).is_err() {
@@ -252,7 +281,13 @@ impl Upkeep {
         let mut connection = session::admin(socket_dir, "repmgr").await?;
         let single = self.peers.names().is_empty();
         if !single {
-            let changed = repmgr::register(&mut connection, &self.config, &self.files, &self.peers.heard()).await?;
+            let changed = repmgr::register(
+                &mut connection,
+                &self.config,
+                &self.files,
+                &self.peers.heard(),
+            )
+            .await?;
             tracing::debug!(changed, "registered");
         }
         // Until its first checkpoint, the control file of a promoted server names the old timeline, and a
@@ -261,7 +296,13 @@ impl Upkeep {
         loop {
             sleep(REGISTER_EVERY).await;
             if !single {
-                repmgr::register(&mut connection, &self.config, &self.files, &self.peers.heard()).await?;
+                repmgr::register(
+                    &mut connection,
+                    &self.config,
+                    &self.files,
+                    &self.peers.heard(),
+                )
+                .await?;
             }
         }
     }

@@ -17,7 +17,11 @@ impl Node {
         self.shared.update(|state| state.role = Role::Starting);
         self.files.write_stance(&Stance::Apart)?;
         self.or_stop(self.data.initialise()).await?;
-        self.store.save(Durable { epoch, led: epoch, dirty: false })?;
+        self.store.save(Durable {
+            epoch,
+            led: epoch,
+            dirty: false,
+        })?;
         self.data.install()?;
         self.found = self.data.inspect().await?;
         self.publish_down();
@@ -29,10 +33,20 @@ impl Node {
         self.shared.update(|state| state.role = Role::Starting);
         let durable = self.store.current().clone();
         let epoch = durable.epoch.max(primary.epoch);
-        self.store.save(Durable { epoch, dirty: true, ..durable })?;
-        self.or_stop(self.data.copy(&primary.name)).await.context("copying the primary")?;
+        self.store.save(Durable {
+            epoch,
+            dirty: true,
+            ..durable
+        })?;
+        self.or_stop(self.data.copy(&primary.name))
+            .await
+            .context("copying the primary")?;
         self.data.install()?;
-        self.store.save(Durable { epoch, led: 0, dirty: false })?;
+        self.store.save(Durable {
+            epoch,
+            led: 0,
+            dirty: false,
+        })?;
         self.troubles = Troubles::default();
         Ok(())
     }
@@ -42,13 +56,22 @@ impl Node {
         self.shared.update(|state| state.role = Role::Starting);
         let durable = self.store.current().clone();
         let epoch = durable.epoch.max(primary.epoch);
-        self.store.save(Durable { epoch, dirty: true, ..durable })?;
+        self.store.save(Durable {
+            epoch,
+            dirty: true,
+            ..durable
+        })?;
         self.files.write_stance(&Stance::Apart)?;
-        match self.or_stop(self.data.rewind(&primary.name, durable.led)).await {
+        match self
+            .or_stop(self.data.rewind(&primary.name, durable.led))
+            .await
+        {
             Ok(()) => {}
             Err(error) => {
                 match error.downcast_ref() {
-                    Some(files::Error::Unknown(_)) => self.troubles.failed_rewinds = FAILED_REWINDS_MAX,
+                    Some(files::Error::Unknown(_)) => {
+                        self.troubles.failed_rewinds = FAILED_REWINDS_MAX
+                    }
                     Some(files::Error::Tool { .. } | files::Error::Timeout { .. }) => {
                         self.troubles.failed_rewinds += 1;
                     }
@@ -58,7 +81,11 @@ impl Node {
                 return Err(error.context("rewinding"));
             }
         }
-        self.store.save(Durable { epoch, led: 0, dirty: false })?;
+        self.store.save(Durable {
+            epoch,
+            led: 0,
+            dirty: false,
+        })?;
         self.troubles.lost_branch = false;
         self.standby(Some(primary.clone())).await
     }
@@ -67,11 +94,16 @@ impl Node {
     pub(super) async fn ask_resume(&mut self, epoch: u64, peers: &[String]) -> anyhow::Result<()> {
         let led = self.store.current().led;
         self.shared.set_standing(true);
-        let granted = self.collect_grant(epoch, peers, Takeover::Resume { led }).await;
+        let granted = self
+            .collect_grant(epoch, peers, Takeover::Resume { led })
+            .await;
         self.shared.set_standing(false);
         if !granted {
             self.shared.update(|state| state.role = Role::Waiting);
-            self.pause(std::time::Duration::from_millis(rand::rng().random_range(150..400))).await;
+            self.pause(std::time::Duration::from_millis(
+                rand::rng().random_range(150..400),
+            ))
+            .await;
             return Ok(());
         }
         self.start_primary(epoch).await
@@ -86,7 +118,11 @@ impl Node {
         let started = Instant::now();
         let done = self.stop.run_until_cancelled(work).await;
         let done = done.context("told to stop")?;
-        tracing::debug!(ms = started.elapsed().as_millis(), ok = done.is_ok(), "worked on the data");
+        tracing::debug!(
+            ms = started.elapsed().as_millis(),
+            ok = done.is_ok(),
+            "worked on the data"
+        );
         Ok(done?)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::db::{Lsn, Role};
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, sleep},
 };
 
 use super::{Node, refuse_promotion};
@@ -24,6 +24,8 @@ use crate::{
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Without a stream, every look may be the one that counts.
+const LOOK_EVERY_ALARMED: Duration = Duration::from_millis(20);
 /// A server that ends within this time of its start has not started well.
 const STARTED_WELL: Duration = Duration::from_secs(20);
 
@@ -76,7 +78,8 @@ impl Standby {
         let looked = self.session.as_mut()?.standby().await;
         match looked {
             Ok(snapshot) => {
-                self.live = self.following.is_some() && snapshot.streaming && snapshot.silent < SILENCE_MAX;
+                self.live =
+                    self.following.is_some() && snapshot.streaming && snapshot.silent < SILENCE_MAX;
                 self.last = Some(snapshot);
                 Some(snapshot)
             }
@@ -108,7 +111,9 @@ impl Node {
         let end = self.stay_standby(&mut standby).await;
         match end {
             Ok(End::Lead { epoch }) => {
-                let Standby { server, session, .. } = standby;
+                let Standby {
+                    server, session, ..
+                } = standby;
                 self.lead(server, session, epoch).await
             }
             Ok(End::Decide) => {
@@ -134,8 +139,8 @@ impl Node {
     }
 
     async fn stay_standby(&mut self, standby: &mut Standby) -> anyhow::Result<End> {
-        let mut tick = interval(LOOK_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let tick = sleep(Duration::ZERO);
+        tokio::pin!(tick);
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(End::Decide),
@@ -149,16 +154,22 @@ impl Node {
                     }
                 }
                 Some(Ok(answered)) = standby.probes.join_next() => standby.watch.probed(answered),
-                _ = tick.tick() => {
+                () = &mut tick => {
                     if let Some(end) = self.watch_over(standby).await? {
                         return Ok(end);
                     }
+                    let rest = if standby.live { LOOK_EVERY } else { LOOK_EVERY_ALARMED };
+                    tick.as_mut().reset(Instant::now() + rest);
                 }
             }
         }
     }
 
-    async fn answer_standby(&mut self, standby: &mut Standby, request: Request) -> anyhow::Result<Option<End>> {
+    async fn answer_standby(
+        &mut self,
+        standby: &mut Standby,
+        request: Request,
+    ) -> anyhow::Result<Option<End>> {
         match request {
             Request::Grant(request, reply) => {
                 if !reply.is_closed() {
@@ -173,7 +184,11 @@ impl Node {
                     return Ok(None);
                 }
                 let end = self.stand(standby).await?;
-                let answer = if end.is_some() { Ok(()) } else { Err("no peer granted it".to_owned()) };
+                let answer = if end.is_some() {
+                    Ok(())
+                } else {
+                    Err("no peer granted it".to_owned())
+                };
                 if reply.send(answer).is_err() {
                     tracing::debug!("whoever asked for the promotion is gone");
                 }
@@ -201,7 +216,10 @@ impl Node {
         if looked.is_some_and(|snapshot| !snapshot.in_recovery) {
             tracing::error!("promoted past the gate: what it wrote does not count");
             let durable = self.store.current().clone();
-            self.store.save(Durable { dirty: true, ..durable })?;
+            self.store.save(Durable {
+                dirty: true,
+                ..durable
+            })?;
             anyhow::bail!("the server left recovery without a grant");
         }
         let now = std::time::Instant::now();
@@ -229,7 +247,9 @@ impl Node {
     }
 
     fn note_stream(&mut self, standby: &mut Standby) {
-        let silent_ms = standby.last.map_or(0, |snapshot| snapshot.silent.as_millis());
+        let silent_ms = standby
+            .last
+            .map_or(0, |snapshot| snapshot.silent.as_millis());
         tracing::info!(live = standby.live, from = ?standby.following, silent_ms, "stream");
         if standby.live {
             standby.standing_since = None;
@@ -243,7 +263,10 @@ impl Node {
         self.shared.update(|state| {
             state.epoch = epoch;
             state.streaming = standby.live;
-            state.following = standby.following.as_ref().map(|primary| primary.name.clone());
+            state.following = standby
+                .following
+                .as_ref()
+                .map(|primary| primary.name.clone());
             if standby.session.is_none() {
                 state.role = Role::Starting;
                 return;
@@ -283,8 +306,15 @@ impl Node {
             return Ok(());
         };
         let epoch = durable.epoch.max(primary.epoch);
-        self.store.save(Durable { epoch, led: 0, ..durable })?;
-        let stance = Stance::Following { primary: primary.name.clone(), epoch };
+        self.store.save(Durable {
+            epoch,
+            led: 0,
+            ..durable
+        })?;
+        let stance = Stance::Following {
+            primary: primary.name.clone(),
+            epoch,
+        };
         Ok(self.files.write_stance(&stance)?)
     }
 
@@ -296,13 +326,17 @@ impl Node {
         let taking_over = self.peers.heard().iter().any(|peer| {
             peer.name == primary.name && peer.role == Role::Promoting && peer.epoch >= epoch
         });
-        standby.probes.spawn(async move { taking_over || postgres_answers(primary.name).await });
+        standby
+            .probes
+            .spawn(async move { taking_over || postgres_answers(primary.name).await });
     }
 
     fn primary_is_well(&self, standby: &Standby) -> bool {
         let heard = self.peers.heard();
         standby.following.as_ref().is_some_and(|primary| {
-            heard.iter().any(|peer| peer.name == primary.name && peer.role == Role::Primary)
+            heard
+                .iter()
+                .any(|peer| peer.name == primary.name && peer.role == Role::Primary)
         })
     }
 

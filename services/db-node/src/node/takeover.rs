@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use protocol::db::{GrantRefusal, GrantRequest, Position, Role, Takeover};
 use rand::RngExt as _;
 use tokio::time::{Instant, sleep};
@@ -26,7 +27,6 @@ const FENCE_LOOK: Duration = Duration::from_millis(4);
 const GRACE: Duration = Duration::from_millis(1000);
 /// An equal with a lower id gets this long to go first.
 const PATIENCE: Duration = Duration::from_millis(500);
-const PROMOTE_MAX_SECONDS: i32 = 10;
 
 impl Node {
     /// Answers a peer that wants to lead: `Ok(Ok(()))` is this node's vote.
@@ -46,10 +46,19 @@ impl Node {
         if let Err(refusal) = self.promise(request.epoch) {
             return Ok(Err(refusal));
         }
-        let candidate = Primary { name: request.candidate.clone(), epoch: request.epoch };
-        let stance = Stance::Following { primary: candidate.name.clone(), epoch: candidate.epoch };
+        // First receive from nobody: how far recovery got can only be told while no receiver comes and goes.
+        standby.following = None;
+        let fenced = self.fence(standby, &Stance::Apart).await;
+        let candidate = Primary {
+            name: request.candidate.clone(),
+            epoch: request.epoch,
+        };
+        self.files.write_stance(&Stance::Following {
+            primary: candidate.name.clone(),
+            epoch: candidate.epoch,
+        })?;
+        standby.server.reload();
         standby.following = Some(candidate);
-        let fenced = self.fence(standby, &stance).await;
         standby.watch_anew(GRACE);
         self.publish_following(standby);
         match fenced? {
@@ -66,10 +75,14 @@ impl Node {
             return Ok(None);
         };
         self.shared.set_standing(true);
-        let candidacy = self.weigh(standby, snapshot.position, since.elapsed() >= PATIENCE).await;
+        let candidacy = self
+            .weigh(standby, snapshot.position, since.elapsed() >= PATIENCE)
+            .await;
         let rest = match candidacy {
             Candidacy::Ask { epoch, peers } => {
-                let action = Takeover::Promote { position: snapshot.position };
+                let action = Takeover::Promote {
+                    position: snapshot.position,
+                };
                 if self.collect_grant(epoch, &peers, action).await {
                     let promoted = self.promote(standby, epoch, snapshot.position).await;
                     self.shared.set_standing(false);
@@ -79,7 +92,11 @@ impl Node {
             }
             Candidacy::StandBack(reason) => {
                 tracing::info!(?reason, "standing back");
-                if reason == StandBack::NobodyToAsk { Duration::from_millis(300) } else { Duration::from_millis(80) }
+                if reason == StandBack::NobodyToAsk {
+                    Duration::from_millis(300)
+                } else {
+                    Duration::from_millis(80)
+                }
             }
         };
         self.shared.set_standing(false);
@@ -89,9 +106,17 @@ impl Node {
 
     /// Asks the peers what they see. The one that was followed is dead or frozen: no need to wait for it.
     async fn weigh(&self, standby: &Standby, position: Position, patient: bool) -> Candidacy {
-        let followed = standby.following.as_ref().map(|primary| primary.name.as_str());
-        let names: Vec<String> =
-            self.peers.names().iter().filter(|name| Some(name.as_str()) != followed).cloned().collect();
+        let followed = standby
+            .following
+            .as_ref()
+            .map(|primary| primary.name.as_str());
+        let names: Vec<String> = self
+            .peers
+            .names()
+            .iter()
+            .filter(|name| Some(name.as_str()) != followed)
+            .cloned()
+            .collect();
         let peers = self.peers.ask_all(&names).await;
         let me = Candidate {
             name: &self.config.node_name,
@@ -104,10 +129,19 @@ impl Node {
     }
 
     /// With a grant in hand: votes for itself, feeds nobody any more, leaves recovery.
-    async fn promote(&mut self, standby: &mut Standby, epoch: u64, asked: Position) -> anyhow::Result<()> {
+    async fn promote(
+        &mut self,
+        standby: &mut Standby,
+        epoch: u64,
+        asked: Position,
+    ) -> anyhow::Result<()> {
         let started = Instant::now();
         let durable = self.store.current().clone();
-        self.store.save(Durable { epoch, led: epoch, ..durable })?;
+        self.store.save(Durable {
+            epoch,
+            led: epoch,
+            ..durable
+        })?;
         standby.following = None;
         self.shared.update(|state| {
             state.role = Role::Promoting;
@@ -118,11 +152,14 @@ impl Node {
         let Some(position) = self.fence(standby, &Stance::Apart).await? else {
             anyhow::bail!("could not stop receiving before the promotion");
         };
-        anyhow::ensure!(position >= asked, "the log went backwards: {position:?} after {asked:?}");
+        anyhow::ensure!(
+            position >= asked,
+            "the log went backwards: {position:?} after {asked:?}"
+        );
         let fenced_ms = started.elapsed().as_millis();
         let session = standby.session.as_mut();
         let session = session.ok_or_else(|| anyhow::anyhow!("the local session broke"))?;
-        anyhow::ensure!(session.promote(PROMOTE_MAX_SECONDS).await?, "the server did not leave recovery");
+        session.promote().await.context("leaving recovery")?;
         tracing::info!(epoch, fenced_ms, ms = started.elapsed().as_millis(), lsn = %position.lsn, "promoted");
         Ok(())
     }
@@ -131,7 +168,11 @@ impl Node {
     ///
     /// The old receiver's password file is gone before the list of receivers is read: one that is on the list
     /// has to end, and one that is not cannot connect any more.
-    async fn fence(&self, standby: &mut Standby, stance: &Stance) -> anyhow::Result<Option<Position>> {
+    async fn fence(
+        &self,
+        standby: &mut Standby,
+        stance: &Stance,
+    ) -> anyhow::Result<Option<Position>> {
         self.files.write_stance(stance)?;
         standby.server.reload();
         let Some(session) = standby.session.as_mut() else {
@@ -157,7 +198,10 @@ impl Node {
         standby.live = false;
         self.shared.update(|state| {
             state.streaming = false;
-            state.following = standby.following.as_ref().map(|primary| primary.name.clone());
+            state.following = standby
+                .following
+                .as_ref()
+                .map(|primary| primary.name.clone());
         });
     }
 }

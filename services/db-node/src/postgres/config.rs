@@ -5,13 +5,19 @@ use std::{
     fs::{self, Permissions},
     io,
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use crate::{
-    config::{Config, Secrets},
-    durable::replace,
-};
+use crate::config::{Config, Secrets};
+
+/// Replaces a file in one step, for the server never to read half of it. Not synced: every start writes these
+/// files anew, from what is durable.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, content)?;
+    fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+    fs::rename(&new, path)
+}
 
 /// Whom a node feeds, and whether it takes writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +90,9 @@ impl Files {
         };
         for entry in fs::read_dir(self.config.conf())? {
             let path = entry?.path();
-            let is_passfile = path.extension().is_some_and(|extension| extension == "walpass");
+            let is_passfile = path
+                .extension()
+                .is_some_and(|extension| extension == "walpass");
             if is_passfile && Some(&path) != keep.as_ref() {
                 fs::remove_file(&path)?;
             }
@@ -92,17 +100,21 @@ impl Files {
         if let Some(passfile) = &keep {
             self.write_passfile(passfile)?;
         }
-        replace(&self.config.conf().join("dynamic.conf"), self.dynamic_conf(stance).as_bytes())
+        replace(
+            &self.config.conf().join("dynamic.conf"),
+            self.dynamic_conf(stance).as_bytes(),
+        )
     }
 
     fn walreceiver_passfile(&self, epoch: u64) -> PathBuf {
         self.config.conf().join(format!("epoch-{epoch}.walpass"))
     }
 
-    fn write_passfile(&self, path: &std::path::Path) -> io::Result<()> {
-        replace(path, format!("*:*:*:repmgr:{}\n", self.secrets.repmgr).as_bytes())?;
-        // libpq ignores a password file that others may read.
-        fs::set_permissions(path, Permissions::from_mode(0o600))
+    fn write_passfile(&self, path: &Path) -> io::Result<()> {
+        replace(
+            path,
+            format!("*:*:*:repmgr:{}\n", self.secrets.repmgr).as_bytes(),
+        )
     }
 
     fn dynamic_conf(&self, stance: &Stance) -> String {
@@ -128,7 +140,11 @@ impl Files {
     }
 
     fn postgresql_conf(&self) -> String {
-        let Config { node_name, socket_dir, .. } = &self.config;
+        let Config {
+            node_name,
+            socket_dir,
+            ..
+        } = &self.config;
         let (data, conf) = (self.config.data(), self.config.conf());
         format!(
             "data_directory = '{data}'\nhba_file = '{conf}/pg_hba.conf'\nident_file = '{conf}/pg_ident.conf'\n\
@@ -142,7 +158,12 @@ impl Files {
     }
 
     fn repmgr_conf(&self) -> String {
-        let Config { node_name, node_id, pg_bin, .. } = &self.config;
+        let Config {
+            node_name,
+            node_id,
+            pg_bin,
+            ..
+        } = &self.config;
         format!(
             "node_id={id}\nnode_name='{node_name}'\nconninfo='{conninfo}'\ndata_directory='{data}'\n\
              config_directory='{conf}'\npg_bindir='{bin}'\npassfile='{passfile}'\n{REPMGR}\

@@ -60,7 +60,12 @@ pub struct DataFiles {
 impl DataFiles {
     #[must_use]
     pub fn new(config: Config, secrets: Secrets, files: Files, children: Children) -> Self {
-        Self { config, secrets, files, children }
+        Self {
+            config,
+            secrets,
+            files,
+            children,
+        }
     }
 
     /// Reads the control file; `None` where there is no data.
@@ -73,9 +78,14 @@ impl DataFiles {
             return Ok(None);
         }
         let mut command = self.program("pg_controldata");
-        let output = self.output("pg_controldata", command.arg(&data), TOOL_MAX).await?;
+        let output = self
+            .output("pg_controldata", command.arg(&data), TOOL_MAX)
+            .await?;
         let printed = String::from_utf8_lossy(&output.stdout);
-        Ok(Some(DataDir::parse(&printed, data.join(STANDBY_SIGNAL).exists())))
+        Ok(Some(DataDir::parse(
+            &printed,
+            data.join(STANDBY_SIGNAL).exists(),
+        )))
     }
 
     /// Removes what an interrupted copy left.
@@ -114,8 +124,13 @@ impl DataFiles {
         self.tidy()?;
         let new = self.config.data_new();
         let mut command = self.program("pg_basebackup");
-        command.arg("-D").arg(&new).args(["-X", "stream", "-c", "fast", "--no-manifest"]);
-        command.arg("-d").arg(self.conninfo(primary, "pg_basebackup"));
+        command
+            .arg("-D")
+            .arg(&new)
+            .args(["-X", "stream", "-c", "fast", "--no-manifest"]);
+        command
+            .arg("-d")
+            .arg(self.conninfo(primary, "pg_basebackup"));
         self.run("pg_basebackup", &mut command, COPY_MAX).await?;
         Ok(make_standby(&new)?)
     }
@@ -125,7 +140,11 @@ impl DataFiles {
     /// # Errors
     /// A rename failed; [`DataFiles::tidy`] clears up after a kill in between.
     pub fn install(&self) -> io::Result<()> {
-        let (data, new, old) = (self.config.data(), self.config.data_new(), self.config.data_old());
+        let (data, new, old) = (
+            self.config.data(),
+            self.config.data_new(),
+            self.config.data_old(),
+        );
         if data.exists() {
             rename(&data, &old)?;
         }
@@ -145,7 +164,9 @@ impl DataFiles {
         remove_file(&data.join("postmaster.pid"))?;
         let mut command = self.program("pg_rewind");
         command.arg("-D").arg(&data);
-        command.arg("--source-server").arg(self.conninfo(primary, "pg_rewind"));
+        command
+            .arg("--source-server")
+            .arg(self.conninfo(primary, "pg_rewind"));
         command.arg("--config-file").arg(self.files.main());
         self.run("pg_rewind", &mut command, COPY_MAX).await?;
         Ok(make_standby(&data)?)
@@ -178,7 +199,11 @@ impl DataFiles {
             .await?;
         let known: bool = row.try_get("known")?;
         connection.close().await?;
-        if led == 0 || known { Ok(()) } else { Err(Error::Unknown(led)) }
+        if led == 0 || known {
+            Ok(())
+        } else {
+            Err(Error::Unknown(led))
+        }
     }
 
     fn conninfo(&self, host: &str, application: &str) -> String {
@@ -187,11 +212,19 @@ impl DataFiles {
 
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.config.pg_bin.join(name));
-        command.env("LC_ALL", "C").env("TZ", "UTC").stdin(Stdio::null());
+        command
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .stdin(Stdio::null());
         command
     }
 
-    async fn run(&self, program: &'static str, command: &mut Command, max: Duration) -> Result<(), Error> {
+    async fn run(
+        &self,
+        program: &'static str,
+        command: &mut Command,
+        max: Duration,
+    ) -> Result<(), Error> {
         let started = Instant::now();
         let output = self.output(program, command, max).await?;
         let told = told(&output);
@@ -202,7 +235,12 @@ impl DataFiles {
         Ok(())
     }
 
-    async fn output(&self, program: &'static str, command: &mut Command, max: Duration) -> Result<Output, Error> {
+    async fn output(
+        &self,
+        program: &'static str,
+        command: &mut Command,
+        max: Duration,
+    ) -> Result<Output, Error> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = self.children.spawn(command)?;
         let pid = child.id();

@@ -49,14 +49,21 @@ impl Server {
         end_orphans().await;
         clear_leftovers(config)?;
         let mut command = Command::new(config.pg_bin.join("postgres"));
-        command.arg("-c").arg(format!("config_file={}", main.display()));
+        command
+            .arg("-c")
+            .arg(format!("config_file={}", main.display()));
         // Its own process group: a Ctrl-C or a stop of the container goes through this process.
         command.process_group(0).stdin(std::process::Stdio::null());
         let child = children.spawn(&mut command)?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok());
         let pid = pid.ok_or_else(|| io::Error::other("the postmaster ended at once"))?;
         tracing::info!(pid, "postgres started");
-        Ok(Self { child, children: children.clone(), pid, data: config.data() })
+        Ok(Self {
+            child,
+            children: children.clone(),
+            pid,
+            data: config.data(),
+        })
     }
 
     /// Has the server read its configuration again.
@@ -70,7 +77,10 @@ impl Server {
         let Ok(text) = std::fs::read_to_string(self.data.join("postmaster.pid")) else {
             return false;
         };
-        matches!(text.lines().nth(STATUS_LINE).map(str::trim), Some("ready" | "standby"))
+        matches!(
+            text.lines().nth(STATUS_LINE).map(str::trim),
+            Some("ready" | "standby")
+        )
     }
 
     /// Waits for the postmaster to end by itself. Cancel safe.
@@ -89,9 +99,10 @@ impl Server {
                 (Signal::SIGQUIT, Duration::from_secs(1)),
                 (Signal::SIGKILL, IMMEDIATE_MAX),
             ],
-            Stop::Immediate => {
-                &[(Signal::SIGQUIT, IMMEDIATE_MAX), (Signal::SIGKILL, IMMEDIATE_MAX)]
-            }
+            Stop::Immediate => &[
+                (Signal::SIGQUIT, IMMEDIATE_MAX),
+                (Signal::SIGKILL, IMMEDIATE_MAX),
+            ],
         };
         let started = Instant::now();
         for (signal, patience) in steps {

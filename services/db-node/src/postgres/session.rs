@@ -4,13 +4,16 @@ use std::{path::Path, time::Duration};
 
 use protocol::db::{Lsn, POSTGRES_PORT, Position};
 use sqlx::{
-    Connection as _, PgConnection, Row as _,
+    Connection as _, Executor as _, PgConnection, Row as _,
     postgres::{PgConnectOptions, PgRow, PgSslMode},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 const QUERY_MAX: Duration = Duration::from_secs(2);
+/// Replay of what was received has to end first.
+const PROMOTE_MAX: Duration = Duration::from_secs(10);
+const PROMOTE_LOOK: Duration = Duration::from_millis(4);
 /// `invalid_catalog_name`: the database is not there.
 const NO_DATABASE: &str = "3D000";
 /// `undefined_table`
@@ -123,7 +126,9 @@ impl Session {
     /// # Errors
     /// The server does not take it.
     pub async fn open(socket_dir: &Path) -> Result<Self, Error> {
-        Ok(Self { connection: connect(&local(socket_dir, "repmgr")).await? })
+        Ok(Self {
+            connection: connect(&local(socket_dir, "repmgr")).await?,
+        })
     }
 
     /// A standby's account.
@@ -162,15 +167,26 @@ impl Session {
         Ok(if drained { Some(position(&row)?) } else { None })
     }
 
-    /// Promotes the server; returns once it takes writes.
+    /// Promotes the server; returns once it has left recovery. (`pg_promote` itself would look only every 100 ms.)
     ///
     /// # Errors
-    /// It did not, or the session broke.
-    pub async fn promote(&mut self, wait_seconds: i32) -> Result<bool, Error> {
-        let query = sqlx::query("select pg_promote(true, $1) as promoted").bind(wait_seconds);
-        let wait = Duration::from_secs(u64::from(wait_seconds.unsigned_abs()) + 1);
-        let row = timeout(wait, query.fetch_one(&mut self.connection)).await;
-        Ok(row.map_err(|_elapsed| Error::Timeout)??.try_get("promoted")?)
+    /// It did not in time, or the session broke.
+    pub async fn promote(&mut self) -> Result<(), Error> {
+        self.row("select pg_promote(false)").await?;
+        let promoted = async {
+            loop {
+                let row = self
+                    .row("select pg_is_in_recovery() as in_recovery")
+                    .await?;
+                if !row.try_get::<bool, _>("in_recovery")? {
+                    return Ok(());
+                }
+                sleep(PROMOTE_LOOK).await;
+            }
+        };
+        timeout(PROMOTE_MAX, promoted)
+            .await
+            .map_err(|_elapsed| Error::Timeout)?
     }
 
     /// Writes the beginning of an epoch into the log. Everything that is acknowledged in it comes after.
@@ -182,13 +198,17 @@ impl Session {
         let insert = async {
             // The node does not take writes yet: this transaction says that it does.
             let mut tx = self.connection.begin_with("begin read write").await?;
+            // What is acknowledged later comes later in the log, and so takes this to disk with it.
+            tx.execute("set local synchronous_commit = off").await?;
             let query = sqlx::query(
                 "insert into ha.epoch (epoch, node) values ($1, $2) on conflict (epoch) do nothing",
             );
             query.bind(epoch).bind(node).execute(&mut *tx).await?;
             tx.commit().await
         };
-        Ok(timeout(QUERY_MAX, insert).await.map_err(|_elapsed| Error::Timeout)??)
+        Ok(timeout(QUERY_MAX, insert)
+            .await
+            .map_err(|_elapsed| Error::Timeout)??)
     }
 
     /// Whether the server gives new sessions write access by now.
@@ -202,13 +222,18 @@ impl Session {
 
     async fn row(&mut self, sql: &'static str) -> Result<PgRow, Error> {
         let query = sqlx::query(sql).fetch_one(&mut self.connection);
-        Ok(timeout(QUERY_MAX, query).await.map_err(|_elapsed| Error::Timeout)??)
+        Ok(timeout(QUERY_MAX, query)
+            .await
+            .map_err(|_elapsed| Error::Timeout)??)
     }
 }
 
 fn position(row: &PgRow) -> Result<Position, sqlx::Error> {
     let (lsn, epoch): (i64, i64) = (row.try_get("lsn")?, row.try_get("epoch")?);
-    Ok(Position { epoch: epoch.unsigned_abs(), lsn: Lsn(lsn.unsigned_abs()) })
+    Ok(Position {
+        epoch: epoch.unsigned_abs(),
+        lsn: Lsn(lsn.unsigned_abs()),
+    })
 }
 
 fn snapshot(row: &PgRow) -> Result<Snapshot, Error> {

@@ -55,7 +55,9 @@ pub async fn ensure_roles(socket_dir: &Path, secrets: &Secrets) -> Result<(), Er
 
 async fn roles(connection: &mut PgConnection, secrets: &Secrets) -> Result<(), Error> {
     // A statement that fails must not put its password into the log.
-    connection.execute("set log_min_error_statement = panic").await?;
+    connection
+        .execute("set log_min_error_statement = panic")
+        .await?;
     for (role, attributes, password) in [
         (APP_ROLE, "login", &secrets.db),
         ("repmgr", "login superuser replication", &secrets.repmgr),
