@@ -161,6 +161,9 @@ impl Producer {
     /// Publishes all records, those of a topic in their order, and returns when every one is
     /// acknowledged by all in-sync replicas.
     pub async fn send_all(&self, records: &[Record]) -> Result<(), PublishError> {
+        let Some(first) = records.first() else {
+            return Ok(());
+        };
         let producer = self.inner.load_full();
         let mut deliveries = Vec::with_capacity(records.len());
         let mut failure = None;
@@ -186,9 +189,9 @@ impl Producer {
         }
         match failure {
             None => {
-                let topic = records.first().map_or("", |record| record.topic);
                 let sent = u64::try_from(records.len()).unwrap_or(u64::MAX);
-                metrics::counter!("webshop_published_total", "topic" => topic).increment(sent);
+                metrics::counter!("webshop_published_total", "topic" => first.topic)
+                    .increment(sent);
                 Ok(())
             }
             Some(failure) => {

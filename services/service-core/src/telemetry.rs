@@ -14,13 +14,17 @@ const SECONDS_BUCKETS: [f64; 12] = [
 ];
 const MESSAGES_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
+/// What librdkafka reports as a "global error" it has logged by itself already, and less often.
+const FILTER_DEFAULT: &str = "info,rdkafka::client=off";
+
 /// Histograms keep their samples in memory until they are folded.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts logging (JSON on stderr, filtered by `RUST_LOG`) and the metrics recorder.
 /// Called once, inside the runtime.
 pub fn init() -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER_DEFAULT));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
