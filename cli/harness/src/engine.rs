@@ -1,6 +1,7 @@
 //! The Docker engine: where it is, whether it is new enough, and its Swarm.
 
 mod context;
+mod disk;
 mod swarm;
 
 use std::path::PathBuf;

@@ -23,6 +23,8 @@ use context::Inputs;
 
 /// Builds at the same time: more would only take the cores from each other.
 const PARALLEL_BUILDS: usize = 2;
+/// What all images and their builds take on the engine's disk, with a little to spare.
+const SPACE_BYTES: u64 = 4 << 30;
 
 /// One image of the stack.
 #[derive(Debug)]
@@ -120,6 +122,7 @@ pub async fn ensure(cluster: &Cluster, project: &Project, options: &Options) -> 
         found.insert(image.name, reference);
     }
     if !missing.is_empty() {
+        cluster.engine.require_space(SPACE_BYTES).await?;
         build_all(cluster, project, options, &base.reference, missing).await?;
     }
     Ok(Images(found))

@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::converge;
 use crate::error::{Error, Result};
 use crate::event::{Change, Event};
+use crate::fault;
 use crate::image::{self, Images};
 use crate::project::{Profile, Project};
 
@@ -88,6 +89,10 @@ pub async fn up(cluster: &Cluster, project: &Project, plan: &Plan) -> Result<Ove
         networks: &networks,
         secrets: &secrets,
     };
+    // What a killed `chaos` left behind would keep the stack from ever being whole.
+    for healed in fault::clear(cluster).await? {
+        cluster.events.note(healed);
+    }
     ensure_services(cluster, &file, &context).await?;
     converge::wait(cluster, plan.wait_timeout).await
 }

@@ -13,6 +13,7 @@ use super::{NAMESPACE_LABEL, STACK_LABEL, label_filter, secrets};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::event::{Change, Event};
+use crate::fault;
 use crate::wait::{self, Limit, Look};
 
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -44,8 +45,12 @@ pub async fn down(cluster: &Cluster, volumes: bool, timeout: Duration) -> Result
     let start = Instant::now();
     let limit = || Limit::new(timeout.saturating_sub(start.elapsed()), LOOK_EVERY);
     let managed = cluster.engine.is_manager().await?;
+    // A paused task outlives the removal of its service: the Swarm cannot stop it.
+    for healed in fault::clear(cluster).await? {
+        cluster.events.note(healed);
+    }
     let mut removed = Removed {
-        containers: unpause(cluster).await?,
+        containers: containers(cluster).await?.len(),
         ..Removed::default()
     };
     if managed {
@@ -69,25 +74,6 @@ pub async fn down(cluster: &Cluster, volumes: bool, timeout: Duration) -> Result
         });
     }
     Ok(removed)
-}
-
-/// A paused task outlives the removal of its service: the Swarm cannot stop it. Gives back how many
-/// containers the stack has.
-async fn unpause(cluster: &Cluster) -> Result<usize> {
-    let containers = containers(cluster).await?;
-    for container in &containers {
-        if container.state == Some(ContainerSummaryStateEnum::PAUSED) {
-            let id = container.id.as_deref().unwrap_or_default();
-            gone_is_fine(
-                cluster.engine.docker().unpause_container(id).await,
-                "let a paused task go on",
-            )?;
-            cluster
-                .events
-                .note("a paused task goes on, so that it can be stopped");
-        }
-    }
-    Ok(containers.len())
 }
 
 async fn remove_services(cluster: &Cluster) -> Result<usize> {

@@ -79,7 +79,7 @@ pub(crate) fn services_table(overview: &Overview) -> String {
 fn service_row(service: &ServiceView) -> Vec<String> {
     let tasks = format!("{}/{}", service.running, service.wanted);
     let converged = service.is_converged();
-    let oldest = service
+    let changed = service
         .running_tasks()
         .map(|task| task.since.as_str())
         .max();
@@ -91,7 +91,7 @@ fn service_row(service: &ServiceView) -> Vec<String> {
             tasks.red().to_string()
         },
         if converged { "up" } else { "not converged" }.to_owned(),
-        oldest.map_or_else(String::new, age),
+        changed.map_or_else(String::new, age),
         service.image.clone(),
     ]
 }
@@ -109,8 +109,13 @@ fn task_row(task: &TaskView) -> Vec<String> {
     ]
 }
 
+/// `24 s ago`; nothing for what has no time.
 fn age(since: &str) -> String {
-    timestamp::age(since)
-        .map(|age| Duration::from_secs(age.as_secs()))
-        .map_or_else(String::new, |age| format!("{} ago", units::human(age)))
+    let Some(age) = timestamp::age(since) else {
+        return String::new();
+    };
+    match age.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s ago"),
+        seconds => format!("{} ago", units::human(Duration::from_secs(seconds))),
+    }
 }

@@ -76,7 +76,7 @@ fn build(name: &str, progress: &Progress) -> Option<String> {
     match progress {
         Progress::Started => Some(format!("building {name}")),
         Progress::Step { at, of, text } if *of > 0 => {
-            Some(format!("building {name} [{at}/{of}] {text}"))
+            Some(format!("building {name} [{at}/{of}] {}", short(text)))
         }
         Progress::Step { .. } | Progress::Present => None,
         Progress::Done { took } => Some(format!("built {name} in {}", human(*took))),
@@ -112,13 +112,29 @@ pub(super) fn waiting(what: &str, done: usize, wanted: usize, missing: &[String]
         text.push_str(&format!(": {done}/{wanted}"));
     }
     if !missing.is_empty() {
-        let named: Vec<&str> = missing.iter().take(NAMED_MAX).map(String::as_str).collect();
+        let named: Vec<String> = missing
+            .iter()
+            .take(NAMED_MAX)
+            .map(|name| short(name))
+            .collect();
         text.push_str(&format!(", not yet: {}", named.join(", ")));
         if missing.len() > NAMED_MAX {
             text.push_str(&format!(" and {} more", missing.len() - NAMED_MAX));
         }
     }
     text
+}
+
+/// As much of a text as a line has room for, on one line.
+fn short(text: &str) -> String {
+    const CHARS_MAX: usize = 72;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.chars().count() <= CHARS_MAX {
+        return text;
+    }
+    let mut start: String = text.chars().take(CHARS_MAX - 1).collect();
+    start.push('…');
+    start
 }
 
 #[cfg(test)]

@@ -143,7 +143,8 @@ fn integration_tests_are_one_program_per_crate() {
             };
             for entry in tests {
                 let path = entry.unwrap().path();
-                assert!(path.is_dir() && path.ends_with("it"), "{}", path.display());
+                let is_program = path.extension().is_some_and(|extension| extension == "rs");
+                assert!(!is_program, "{} belongs into tests/it", path.display());
             }
         }
     }
