@@ -16,9 +16,7 @@ use crate::{
 /// How long a node that was primary lets the standbys elect one of themselves before it asks to go on.
 pub const RESUME_AFTER: Duration = Duration::from_secs(1);
 /// So many starts in a row that failed mean that the data is bad.
-pub const FAILED_STARTS_MAX: u8 = 3;
-/// So many rewinds in a row that failed mean that only a copy helps.
-pub const FAILED_REWINDS_MAX: u8 = 2;
+const FAILED_STARTS_MAX: u8 = 3;
 
 /// What a node knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +35,6 @@ pub struct Facts {
 pub struct Troubles {
     /// Its standby could not stream from a healthy primary: it may be on a branch that was given up.
     pub lost_branch: bool,
-    pub failed_rewinds: u8,
     pub failed_starts: u8,
 }
 
@@ -148,12 +145,11 @@ fn join(facts: &Facts, primary: &NodeState) -> Decision {
     if data.system_id != primary.system_id {
         return Decision::Wait(Wait::ForeignPrimary(follow.name));
     }
-    let troubles = facts.troubles;
-    if troubles.failed_starts >= FAILED_STARTS_MAX || troubles.failed_rewinds >= FAILED_REWINDS_MAX
-    {
+    // A rewind that was cut short leaves neither the old state nor the new one: another would take it for either.
+    if facts.durable.dirty || facts.troubles.failed_starts >= FAILED_STARTS_MAX {
         return Decision::Clone { primary: follow };
     }
-    if facts.durable.dirty || troubles.lost_branch || !data.is_standby() {
+    if facts.troubles.lost_branch || !data.is_standby() {
         return Decision::Rejoin { primary: follow };
     }
     Decision::StartStandby {

@@ -5,6 +5,7 @@ pub mod files;
 pub mod server;
 pub mod session;
 pub mod setup;
+pub mod timeline;
 
 /// How the walreceiver, `pg_rewind` and repmgr reach a node as its replication role.
 #[must_use]

@@ -14,7 +14,7 @@ const PROBE_EVERY: Duration = Duration::from_millis(80);
 /// A standby that has nobody to follow gives a primary this long to turn up before it stands itself.
 const LONELY_MAX: Duration = Duration::from_millis(2500);
 /// A standby that cannot stream from a primary that answers is on another branch by then.
-const DETACHED_MAX: Duration = Duration::from_secs(8);
+const DETACHED_MAX: Duration = Duration::from_secs(5);
 /// A stream this old is no flapping one.
 const STEADY: Duration = Duration::from_secs(2);
 
@@ -111,10 +111,11 @@ impl Watch {
         self.following && now.duration_since(self.detached_since) >= DETACHED_MAX
     }
 
-    /// How long the primary has been looked for in vain.
+    /// Whether the stream has held for long enough to be no flapping one.
     #[must_use]
-    pub fn gone_for(&self, now: Instant) -> Duration {
-        now.duration_since(self.detached_since)
+    pub fn steady(&self, now: Instant) -> bool {
+        self.streaming_since
+            .is_some_and(|since| now.duration_since(since) >= STEADY)
     }
 
     fn note_stream(&mut self, now: Instant, live: bool) {
@@ -122,8 +123,8 @@ impl Watch {
             self.streaming_since = None;
             return;
         }
-        let since = *self.streaming_since.get_or_insert(now);
-        if now.duration_since(since) >= STEADY {
+        self.streaming_since.get_or_insert(now);
+        if self.steady(now) {
             self.detached_since = now;
         }
     }
@@ -227,12 +228,13 @@ mod tests {
         }
         assert!(flapping.detached(now + 10_000 * MS));
         assert!(!steady.detached(now + 10_000 * MS));
+        assert!(steady.steady(now + 10_000 * MS) && !flapping.steady(now + 10_000 * MS));
     }
 
     #[test]
     fn replay_that_advances_is_not_detached() {
         let (mut watch, now) = following();
-        watch.advanced(now + 7000 * MS);
+        watch.advanced(now + 4500 * MS);
         assert!(!watch.detached(now + 9000 * MS));
     }
 }

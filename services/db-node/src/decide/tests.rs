@@ -214,7 +214,7 @@ fn the_first_primary_goes_on_alone_while_nobody_has_a_copy() {
 }
 
 #[test]
-fn dirty_data_is_rewound_and_never_started() {
+fn a_rewind_cut_short_calls_for_a_copy_and_never_for_a_start() {
     let dirty = Facts {
         durable: Durable {
             epoch: 3,
@@ -224,15 +224,17 @@ fn dirty_data_is_rewound_and_never_started() {
         ..node(data(true))
     };
     let peers = of_two(vec![peer("b", Role::Primary, 4)]);
-    assert_eq!(decide(&dirty, &peers), Decision::Rejoin { primary: b(4) });
+    assert_eq!(decide(&dirty, &peers), Decision::Clone { primary: b(4) });
     let without = of_two(vec![peer("b", Role::Standby, 3)]);
     assert_eq!(decide(&dirty, &without), Decision::Wait(Wait::ForPrimary));
 }
 
-#[rstest]
-#[case::rewinding_failed_twice(Troubles { failed_rewinds: 2, ..Troubles::default() })]
-#[case::it_does_not_start(Troubles { failed_starts: 3, ..Troubles::default() })]
-fn only_a_copy_helps(#[case] troubles: Troubles) {
+#[test]
+fn data_that_does_not_start_is_replaced() {
+    let troubles = Troubles {
+        failed_starts: 3,
+        ..Troubles::default()
+    };
     let peers = of_two(vec![peer("b", Role::Primary, 4)]);
     let facts = Facts {
         troubles,

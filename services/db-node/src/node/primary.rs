@@ -158,7 +158,7 @@ impl Node {
             sleep(Duration::from_millis(2)).await;
         }
         self.publish_primary(&mut session, epoch).await?;
-        tracing::info!(epoch, "primary");
+        tracing::info!(epoch, timeline = self.shared.state().timeline, "primary");
         Ok(session)
     }
 

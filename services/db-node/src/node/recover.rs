@@ -7,9 +7,12 @@ use tokio::time::Instant;
 
 use super::Node;
 use crate::{
-    decide::{FAILED_REWINDS_MAX, Primary, Troubles},
+    decide::{Primary, Troubles},
     durable::Durable,
-    postgres::{config::Stance, files},
+    postgres::{
+        config::Stance,
+        files::{self, Rewind},
+    },
 };
 
 impl Node {
@@ -51,42 +54,43 @@ impl Node {
         Ok(())
     }
 
-    /// Gives up what only this node has. Until the rewind is done, its data is worth nothing.
+    /// Gives up what only this node has.
     pub(super) async fn rejoin(&mut self, primary: &Primary) -> anyhow::Result<()> {
         self.shared.update(|state| state.role = Role::Starting);
         let durable = self.store.current().clone();
         let epoch = durable.epoch.max(primary.epoch);
-        self.store.save(Durable {
+        self.files.write_stance(&Stance::Apart)?;
+        let dirty = Durable {
             epoch,
             dirty: true,
             ..durable
-        })?;
-        self.files.write_stance(&Stance::Apart)?;
+        };
         match self
-            .or_stop(self.data.rewind(&primary.name, durable.led))
+            .or_stop(self.data.check_source(&primary.name, dirty.led))
             .await
         {
             Ok(()) => {}
             Err(error) => {
-                match error.downcast_ref() {
-                    Some(files::Error::Unknown(_)) => {
-                        self.troubles.failed_rewinds = FAILED_REWINDS_MAX
-                    }
-                    Some(files::Error::Tool { .. } | files::Error::Timeout { .. }) => {
-                        self.troubles.failed_rewinds += 1;
-                    }
-                    // The primary went away, or a file did: the data is no worse for it.
-                    Some(files::Error::Io(_) | files::Error::Primary(_)) | None => {}
+                if let Some(files::Error::Unknown(_)) = error.downcast_ref() {
+                    self.store.save(dirty)?;
                 }
                 return Err(error.context("rewinding"));
             }
+        }
+        // Until the rewind is done, this data is worth nothing, and no second rewind could mend it.
+        self.store.save(dirty)?;
+        let rewound = self
+            .or_stop(self.data.rewind(&primary.name))
+            .await
+            .context("rewinding")?;
+        if self.troubles.lost_branch && rewound == Rewind::NotNeeded {
+            anyhow::bail!("on a branch of the same timeline's number: only a copy helps");
         }
         self.store.save(Durable {
             epoch,
             led: 0,
             dirty: false,
         })?;
-        self.troubles.lost_branch = false;
         self.standby(Some(primary.clone())).await
     }
 
@@ -111,10 +115,10 @@ impl Node {
 
     /// Work on the data directory ends when the node is told to stop: the child is killed, and the next start
     /// finds the directory as unfinished as it is.
-    async fn or_stop(
+    async fn or_stop<T>(
         &self,
-        work: impl Future<Output = Result<(), files::Error>>,
-    ) -> anyhow::Result<()> {
+        work: impl Future<Output = Result<T, files::Error>>,
+    ) -> anyhow::Result<T> {
         let started = Instant::now();
         let done = self.stop.run_until_cancelled(work).await;
         let done = done.context("told to stop")?;

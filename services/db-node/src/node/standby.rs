@@ -18,6 +18,7 @@ use crate::{
         config::Stance,
         server::{Server, Stop},
         session::{Session, Snapshot},
+        timeline,
     },
     shared::Request,
     watch::{SILENCE_MAX, Step, Watch},
@@ -104,6 +105,7 @@ impl Node {
     /// Runs PostgreSQL as a standby until it ends, loses its branch, or is promoted.
     pub(super) async fn standby(&mut self, follow: Option<Primary>) -> anyhow::Result<()> {
         self.data.make_standby()?;
+        timeline::release(&self.config.data())?;
         self.keep_to(follow.as_ref())?;
         let main = self.files.main();
         let server = Server::start(&self.config, &self.children, &main).await?;
@@ -211,7 +213,7 @@ impl Node {
     /// One look at the server and at the peers.
     async fn watch_over(&mut self, standby: &mut Standby) -> anyhow::Result<Option<End>> {
         let was_live = standby.live;
-        let before = standby.last.map(|snapshot| snapshot.position.lsn);
+        let before = standby.last.map(|snapshot| snapshot.replayed);
         let looked = standby.look(&self.config.socket_dir).await;
         if looked.is_some_and(|snapshot| !snapshot.in_recovery) {
             tracing::error!("promoted past the gate: what it wrote does not count");
@@ -224,12 +226,15 @@ impl Node {
         }
         let now = std::time::Instant::now();
         if let (Some(before), Some(snapshot)) = (before, looked)
-            && snapshot.position.lsn > before
+            && snapshot.replayed > before
         {
             standby.watch.advanced(now);
         }
         if standby.live != was_live {
             self.note_stream(standby);
+        }
+        if standby.watch.steady(now) {
+            self.troubles = Troubles::default();
         }
         self.publish_standby(standby);
         self.follow_latest(standby)?;
@@ -253,7 +258,6 @@ impl Node {
         tracing::info!(live = standby.live, from = ?standby.following, silent_ms, "stream");
         if standby.live {
             standby.standing_since = None;
-            self.troubles = Troubles::default();
             self.want_repmgrd(true);
         }
     }

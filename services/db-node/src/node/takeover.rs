@@ -17,7 +17,7 @@ use crate::{
     decide::Primary,
     durable::Durable,
     gate::{self, Candidacy, Candidate, StandBack, Standing},
-    postgres::config::Stance,
+    postgres::{config::Stance, timeline},
 };
 
 /// The fence is up in a few milliseconds; a server that needs longer does not know what it holds.
@@ -157,6 +157,8 @@ impl Node {
             "the log went backwards: {position:?} after {asked:?}"
         );
         let fenced_ms = started.elapsed().as_millis();
+        let from = self.found.as_ref().map_or(0, |data| data.timeline);
+        timeline::reserve(&self.config.data(), from, epoch).context("numbering the timeline")?;
         let session = standby.session.as_mut();
         let session = session.ok_or_else(|| anyhow::anyhow!("the local session broke"))?;
         session.promote().await.context("leaving recovery")?;

@@ -27,6 +27,14 @@ const TOOL_MAX: Duration = Duration::from_secs(120);
 /// `pg_rewind` prints a lot; its end tells what went wrong.
 const TOLD_MAX: usize = 2000;
 
+/// What a rewind came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewind {
+    Done,
+    /// As far as `pg_rewind` can see, the data is on the primary's branch. It goes by timelines' numbers.
+    NotNeeded,
+}
+
 /// Why work on the data directory failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -113,7 +121,8 @@ impl DataFiles {
             "--auth-host=scram-sha-256",
             "--no-instructions",
         ]);
-        self.run("initdb", &mut command, TOOL_MAX).await
+        self.run("initdb", &mut command, TOOL_MAX).await?;
+        Ok(())
     }
 
     /// Copies a primary beside the data directory, as a standby.
@@ -152,12 +161,12 @@ impl DataFiles {
         remove(&old)
     }
 
-    /// Turns the data into that of a standby of `primary`, giving up what only this node has.
+    /// Turns the data into that of a standby of `primary`, giving up what only this node has. After an error
+    /// the data is neither the one nor the other.
     ///
     /// # Errors
-    /// It cannot be rewound, or what the rewind would rest on does not hold: only a copy helps then.
-    pub async fn rewind(&self, primary: &str, led: u64) -> Result<(), Error> {
-        self.check_source(primary, led).await?;
+    /// `pg_rewind` failed.
+    pub async fn rewind(&self, primary: &str) -> Result<Rewind, Error> {
         let data = self.config.data();
         // Recovery in single-user mode, which pg_rewind runs first, refuses to be a standby.
         remove_file(&data.join(STANDBY_SIGNAL))?;
@@ -168,8 +177,13 @@ impl DataFiles {
             .arg("--source-server")
             .arg(self.conninfo(primary, "pg_rewind"));
         command.arg("--config-file").arg(self.files.main());
-        self.run("pg_rewind", &mut command, COPY_MAX).await?;
-        Ok(make_standby(&data)?)
+        let told = self.run("pg_rewind", &mut command, COPY_MAX).await?;
+        make_standby(&data)?;
+        Ok(if told.contains("no rewind required") {
+            Rewind::NotNeeded
+        } else {
+            Rewind::Done
+        })
     }
 
     /// Makes sure that the data comes up as a standby's, under this node's configuration alone.
@@ -188,9 +202,14 @@ impl DataFiles {
         clear_settings(&self.config.data())
     }
 
+    /// Prepares the primary for being rewound to, and makes sure that its history contains the epoch `led`.
+    ///
     /// A primary's control file names its timeline only after a checkpoint, and `pg_rewind` believes the file.
     /// A timeline's number can be taken twice, so the epochs in the primary's data say whether it knows ours.
-    async fn check_source(&self, primary: &str, led: u64) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// The primary does not answer, or lacks the epoch: only a copy helps then.
+    pub async fn check_source(&self, primary: &str, led: u64) -> Result<(), Error> {
         let mut connection = remote(primary, &self.secrets.repmgr).await?;
         connection.execute("checkpoint").await?;
         let row = sqlx::query("select exists (select from ha.epoch where epoch = $1) as known")
@@ -224,7 +243,7 @@ impl DataFiles {
         program: &'static str,
         command: &mut Command,
         max: Duration,
-    ) -> Result<(), Error> {
+    ) -> Result<String, Error> {
         let started = Instant::now();
         let output = self.output(program, command, max).await?;
         let told = told(&output);
@@ -232,7 +251,7 @@ impl DataFiles {
             return Err(Error::Tool { program, told });
         }
         tracing::info!(program, ms = started.elapsed().as_millis(), told, "done");
-        Ok(())
+        Ok(told)
     }
 
     async fn output(

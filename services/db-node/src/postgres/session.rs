@@ -49,6 +49,8 @@ pub struct Snapshot {
     /// How long the stream has been without a message.
     pub silent: Duration,
     pub position: Position,
+    /// A standby that receives but does not replay is on another branch than its primary.
+    pub replayed: Lsn,
     pub timeline: u32,
 }
 
@@ -103,6 +105,7 @@ const STANDBY: &str = "
         coalesce(extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000, 0)::bigint as silent_ms,
         coalesce(w.received_tli, 0) as timeline,
         coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'::pg_lsn, 0)::bigint as lsn,
+        coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint as replayed,
         (select coalesce(max(epoch), 0) from ha.epoch) as epoch
     from (select) as one left join pg_stat_wal_receiver w on true";
 
@@ -110,6 +113,7 @@ const PRIMARY: &str = "
     select false as in_recovery, false as streaming, 0::bigint as silent_ms,
         ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline,
         (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint as lsn,
+        0::bigint as replayed,
         (select coalesce(max(epoch), 0) from ha.epoch) as epoch";
 
 /// What a node holds once it is fenced. The log on disk has been read to its end only when recovery waits for
@@ -239,11 +243,13 @@ fn position(row: &PgRow) -> Result<Position, sqlx::Error> {
 fn snapshot(row: &PgRow) -> Result<Snapshot, Error> {
     let silent_ms: i64 = row.try_get("silent_ms")?;
     let timeline: i32 = row.try_get("timeline")?;
+    let replayed: i64 = row.try_get("replayed")?;
     Ok(Snapshot {
         in_recovery: row.try_get("in_recovery")?,
         streaming: row.try_get("streaming")?,
         silent: Duration::from_millis(u64::try_from(silent_ms).unwrap_or(0)),
         position: position(row)?,
+        replayed: Lsn(replayed.unsigned_abs()),
         timeline: timeline.unsigned_abs(),
     })
 }
