@@ -38,6 +38,18 @@ fn width(cell: &str) -> usize {
         .count()
 }
 
+/// As much of a text as a line has room for, on one line.
+pub(crate) fn short(text: &str) -> String {
+    const CHARS_MAX: usize = 72;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.chars().count() <= CHARS_MAX {
+        return text;
+    }
+    let mut start: String = text.chars().take(CHARS_MAX - 1).collect();
+    start.push('…');
+    start
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

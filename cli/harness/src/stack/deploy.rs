@@ -12,7 +12,7 @@ use super::compose::{File, Mode};
 use super::overview::Overview;
 use super::spec::{Context, service_spec};
 use super::variables::{Wishes, variables};
-use super::{NAMESPACE_LABEL, PROFILE_LABEL, fingerprint, label_filter, port, secrets};
+use super::{NAMESPACE_LABEL, PROFILE_LABEL, fingerprint, label_filter, port, remove, secrets};
 use crate::cluster::Cluster;
 use crate::converge;
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ use crate::image::{self, Images};
 use crate::project::{Profile, Project};
 
 const PORT_DEFAULT: u16 = 8000;
+/// How long the tasks of a stack that was removed just before may take to go.
+const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(120);
 /// Somebody else may change a service between our look and our update.
 const UPDATE_ATTEMPTS: usize = 5;
 
@@ -68,6 +70,11 @@ pub async fn up(cluster: &Cluster, project: &Project, plan: &Plan) -> Result<Ove
         Ok::<File, Error>(file)
     };
     let draft = read(&Images::default())?;
+    if existing.services.is_empty() {
+        // `docker stack rm` only asks for the removal: what is still going has the port, and would take
+        // the new stack's network with it.
+        remove::down(cluster, false, LEFTOVERS_TIMEOUT).await?;
+    }
     if existing.port() != Some(port) {
         port::require_free(cluster, port).await?;
     }

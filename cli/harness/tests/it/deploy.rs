@@ -41,7 +41,13 @@ async fn engine(services: Value, volumes: Value) -> Fake {
     let fake = fake::start(fake::manager()).await;
     fake::answer(&fake.server, "GET", "/services$", &services).await;
     fake::answer(&fake.server, "GET", "/volumes$", &volumes).await;
-    for path in ["/tasks$", "/containers/json$", "/secrets$"] {
+    for path in [
+        "/tasks$",
+        "/containers/json$",
+        "/secrets$",
+        "/networks$",
+        "/configs$",
+    ] {
         fake::answer(&fake.server, "GET", path, &json!([])).await;
     }
     fake

@@ -6,6 +6,8 @@ use harness::Event;
 use harness::event::{Change, Progress};
 use harness::units::human;
 
+use crate::table::short;
+
 /// A waiting line is written again after this long, or when what it says about `done` changes.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
 /// Between two lines about the load.
@@ -123,18 +125,6 @@ pub(super) fn waiting(what: &str, done: usize, wanted: usize, missing: &[String]
         }
     }
     text
-}
-
-/// As much of a text as a line has room for, on one line.
-fn short(text: &str) -> String {
-    const CHARS_MAX: usize = 72;
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.chars().count() <= CHARS_MAX {
-        return text;
-    }
-    let mut start: String = text.chars().take(CHARS_MAX - 1).collect();
-    start.push('…');
-    start
 }
 
 #[cfg(test)]

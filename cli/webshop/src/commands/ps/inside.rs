@@ -40,7 +40,7 @@ fn databases(inside: &Inside) -> String {
 
 fn node_row(inside: &Inside, database: &str, node: &Node) -> Vec<String> {
     let Some(state) = &node.state else {
-        let why = node.error.clone().unwrap_or_default();
+        let why = table::short(node.error.as_deref().unwrap_or_default());
         let mut row = vec![node.name.clone(), "?".red().to_string()];
         row.resize(6, String::new());
         row.push(why);
