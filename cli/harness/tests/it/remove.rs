@@ -44,13 +44,18 @@ async fn a_paused_task_goes_on_before_its_service_is_removed() {
         "Id": "c1",
         "Names": ["/shop_order.1.x"],
         "State": "paused",
-        "Labels": {"com.docker.swarm.task.id": "t1"},
+        "Labels": {
+            "com.docker.stack.namespace": "shop",
+            "com.docker.swarm.service.name": "shop_order",
+            "com.docker.swarm.task.id": "t1",
+            "com.docker.swarm.task.name": "shop_order.1.x",
+        },
     }]);
-    // The task is there at the first look, for either label, and gone afterwards.
+    // The task is there when faults are healed and when containers are counted, and gone afterwards.
     Mock::given(method("GET"))
         .and(path_regex("/containers/json$"))
         .respond_with(ResponseTemplate::new(200).set_body_json(container))
-        .up_to_n_times(2)
+        .up_to_n_times(3)
         .mount(&fake.server)
         .await;
     for path in ["/containers/json$", "/tasks$", "/networks$", "/configs$"] {
