@@ -12,7 +12,7 @@ say "format"
 cargo fmt --all --check
 
 say "the images of the stack"
-cargo build --release --locked -p webshop
+cargo build --release --locked --workspace --bins
 webshop="$(cargo metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/release/webshop"
 images=$("$webshop" images)
 image() { awk -v name="$1" '$1 == name { print $2 }' <<<"$images"; }

@@ -7,7 +7,7 @@ mod build;
 mod context;
 mod host_ca;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use futures_util::future::try_join_all;
@@ -136,15 +136,10 @@ async fn build_all(
     base: &str,
     missing: Vec<(&Image, Inputs, String)>,
 ) -> Result<()> {
-    let wanted: BTreeSet<&str> = missing
-        .iter()
-        .flat_map(|(image, ..)| image.binaries)
-        .copied()
-        .collect();
     let slots = Semaphore::new(PARALLEL_BUILDS);
     let binaries = OnceCell::<Binaries>::new();
     let builds = missing.into_iter().map(|(image, inputs, reference)| {
-        let (slots, binaries, wanted) = (&slots, &binaries, &wanted);
+        let (slots, binaries) = (&slots, &binaries);
         async move {
             let executables = if image.binaries.is_empty() {
                 Vec::new()
@@ -155,7 +150,7 @@ async fn build_all(
                             .acquire()
                             .await
                             .map_err(|_closed| Error::Interrupted)?;
-                        binaries::build(cluster, project, wanted).await
+                        binaries::build(cluster, project).await
                     })
                     .await?
                     .read(image.binaries)?

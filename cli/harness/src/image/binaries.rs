@@ -1,6 +1,6 @@
 //! The executables that images carry: built by the host's own cargo.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
@@ -62,12 +62,9 @@ struct Target {
     name: String,
 }
 
-/// Builds the packages of these names, each of which has one executable of the same name.
-pub(super) async fn build(
-    cluster: &Cluster,
-    project: &Project,
-    packages: &BTreeSet<&str>,
-) -> Result<Binaries> {
+/// Builds every executable of the workspace. Always all of them: cargo unites the features of what it is asked
+/// for, so that another selection would compile most dependencies anew.
+pub(super) async fn build(cluster: &Cluster, project: &Project) -> Result<Binaries> {
     let start = Instant::now();
     let tell = |progress| {
         cluster.events.emit(Event::Build {
@@ -82,9 +79,10 @@ pub(super) async fn build(
             "build",
             "--release",
             "--locked",
+            "--workspace",
+            "--bins",
             "--message-format=json-render-diagnostics",
         ])
-        .args(packages.iter().flat_map(|package| ["-p", package]))
         .current_dir(project.root())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
