@@ -31,11 +31,21 @@ const SPLIT_BRAIN_LASTS: Duration = Duration::from_secs(2);
 /// # Errors
 /// The engine or the agent does not answer.
 pub async fn world(cluster: &Cluster, agent: &Agent) -> Result<World> {
+    let (nodes, kafka) = tokio::join!(nodes(cluster, agent), agent.kafka());
     Ok(World {
-        tasks: tasks::running(cluster).await?,
-        databases: agent.databases().await?,
         // A stack without Kafka's answer still has its other targets.
-        kafka: agent.kafka().await.ok(),
+        kafka: kafka.ok(),
+        ..nodes?
+    })
+}
+
+/// The tasks and the database nodes alone: what can be asked often.
+async fn nodes(cluster: &Cluster, agent: &Agent) -> Result<World> {
+    let (tasks, databases) = tokio::join!(tasks::running(cluster), agent.databases());
+    Ok(World {
+        tasks: tasks?,
+        databases: databases?,
+        kafka: None,
     })
 }
 

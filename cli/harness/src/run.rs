@@ -237,8 +237,13 @@ impl Prepared {
             },
             None => None,
         };
-        recorder.event("phase", "load", "ended").await;
-        recorder.end().await;
+        let interrupted = self.cluster.cancel.is_cancelled();
+        let how = if interrupted { "interrupted" } else { "ended" };
+        recorder.event("phase", "load", how).await;
+        if !interrupted {
+            // A history without an end proves nothing by what is absent from it, and passes for nothing.
+            recorder.end().await;
+        }
         stop.cancel();
         drop(recorder);
         if let Err(error) = listening.await {
@@ -250,7 +255,7 @@ impl Prepared {
             evidence.harness_errors.push(error.to_string());
         }
         dir.write_evidence(&evidence)?;
-        if self.cluster.cancel.is_cancelled() {
+        if interrupted {
             return Err(Error::Interrupted);
         }
         Ok(Report {

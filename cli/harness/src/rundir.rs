@@ -43,6 +43,8 @@ impl RunDir {
                 Err(source) => return Err(Error::io(make(&path), source)),
             }
         }
+        // As `open` finds it: the stack's lock tells by it which run was the last.
+        let path = std::fs::canonicalize(&path).map_err(|source| Error::io(make(&path), source))?;
         let run = Self { path };
         run.point_latest(runs)?;
         Ok(run)

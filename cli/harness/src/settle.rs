@@ -48,6 +48,7 @@ impl Look {
 pub async fn settle(cluster: &Cluster, agent: &Agent, deadline: Duration) -> Result<Settle> {
     let start = Instant::now();
     let mut positions = BTreeMap::new();
+    let mut looked = false;
     loop {
         let look = tokio::select! {
             () = cluster.cancel.cancelled() => return Err(Error::Interrupted),
@@ -61,12 +62,16 @@ pub async fn settle(cluster: &Cluster, agent: &Agent, deadline: Duration) -> Res
             });
             return Ok(report(look, start.elapsed(), deadline));
         }
-        cluster.events.emit(Event::Waiting {
-            what: WHAT.to_owned(),
-            done: 0,
-            wanted: 0,
-            missing: look.missing(),
-        });
+        // The first look only learns the primaries' positions: that they are missing is no news.
+        if looked {
+            cluster.events.emit(Event::Waiting {
+                what: WHAT.to_owned(),
+                done: 0,
+                wanted: 0,
+                missing: look.missing(),
+            });
+        }
+        looked = true;
         tokio::time::sleep(POLL).await;
     }
 }
@@ -91,39 +96,49 @@ async fn look(
     agent: &Agent,
     positions: &mut BTreeMap<String, (String, Lsn)>,
 ) -> Look {
+    let (paused, overview, databases, services, kafka, redis, lanes) = tokio::join!(
+        paused(cluster),
+        Overview::read(cluster),
+        agent.databases(),
+        agent.services(),
+        agent.kafka(),
+        agent.redis(),
+        agent.lanes(),
+    );
     let mut unconverged = Vec::new();
-    let faults = match paused(cluster).await {
-        Ok(paused) => {
-            let names = paused.into_iter();
-            names.map(|name| format!("{name} is paused")).collect()
-        }
-        Err(error) => vec![error.to_string()],
-    };
-    match Overview::read(cluster).await {
+    match overview {
         Ok(overview) => unconverged.extend(absent(&overview)),
         Err(error) => unconverged.push(error.to_string()),
     }
-    match agent.databases().await {
+    match databases {
         Ok(databases) => {
-            for database in &databases {
-                unconverged.extend(unready(database, positions));
-            }
+            let unready = databases
+                .iter()
+                .filter_map(|database| unready(database, positions));
+            unconverged.extend(unready);
         }
         Err(error) => unconverged.push(error.to_string()),
     }
-    match agent.services().await {
+    match services {
         Ok(replicas) => unconverged.extend(unhealthy(&replicas)),
         Err(error) => unconverged.push(error.to_string()),
     }
-    match agent.kafka().await {
+    match kafka {
         Ok(kafka) => unconverged.extend(out_of_sync(&kafka)),
         Err(error) => unconverged.push(error.to_string()),
     }
-    match agent.redis().await {
+    match redis {
         Ok(redis) => unconverged.extend(redis.error.map(|error| format!("redis: {error}"))),
         Err(error) => unconverged.push(error.to_string()),
     }
-    let busy = match agent.lanes().await {
+    let faults = match paused {
+        Ok(paused) => paused
+            .iter()
+            .map(|name| format!("{name} is paused"))
+            .collect(),
+        Err(error) => vec![error.to_string()],
+    };
+    let busy = match lanes {
         Ok(lanes) => unfinished(&lanes),
         Err(error) => vec![error.to_string()],
     };

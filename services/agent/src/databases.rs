@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A node that answers at all answers in milliseconds; a dead one's address may vanish silently.
-const STATE_TIMEOUT: Duration = Duration::from_millis(1500);
+const STATE_TIMEOUT: Duration = Duration::from_millis(1000);
 /// A commit waits for a standby: without one it waits for ever.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 

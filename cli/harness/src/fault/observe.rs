@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Proof, world};
+use super::{Proof, nodes};
 use crate::{agent::Agent, cluster::Cluster, load::Client, recorder::Recorder, target::World};
 
 const POLL: Duration = Duration::from_millis(250);
@@ -126,7 +126,7 @@ impl Observer {
         let mut roles = BTreeMap::new();
         loop {
             let look = async {
-                if let Ok(world) = world(&self.cluster, &self.agent).await {
+                if let Ok(world) = nodes(&self.cluster, &self.agent).await {
                     self.note_roles(&world, &mut roles).await;
                     last = world;
                 }

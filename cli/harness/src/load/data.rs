@@ -22,7 +22,7 @@ pub struct Data {
     pub item_price: i64,
     pub credit: i64,
     pub stock: i64,
-    /// Users that can pay for a few orders only, so that charges are refused and stock is given back.
+    /// Users that cannot pay for any order, so that charges are refused and stock is given back.
     pub poor_users: i64,
     pub poor_credit: i64,
     /// Items of which there are few, so that reservations are refused.
@@ -63,7 +63,7 @@ impl Data {
             credit: orders * ORDER_COST_MAX,
             stock: orders * ORDER_COST_MAX,
             poor_users: USERS / 50,
-            poor_credit: 3 * ITEM_PRICE,
+            poor_credit: ITEM_PRICE,
             scarce_items: ITEMS / 100,
             scarce_stock: 2,
         }

@@ -33,7 +33,7 @@ impl Timeline<'_> {
         let start = Instant::now();
         let planned = Duration::from_millis(self.plan.load.as_ref().map_or(0, |l| l.length_ms));
         let faults = self.faults(start, planned);
-        let mut evidence = tokio::select! {
+        let evidence = tokio::select! {
             evidence = faults => evidence,
             () = self.tell(start, planned) => Evidence::default(),
         };
@@ -53,16 +53,7 @@ impl Timeline<'_> {
                 () = self.tell(start, planned) => {}
             }
         }
-        if let Some(error) = self.interruption() {
-            evidence.harness_errors.push(error);
-        }
         evidence
-    }
-
-    fn interruption(&self) -> Option<String> {
-        self.stop
-            .is_cancelled()
-            .then(|| "the run was interrupted".to_owned())
     }
 
     /// Says how the load goes, for ever.

@@ -15,6 +15,7 @@ use crate::{
     cluster::Cluster,
     error::{Error, Result},
     event::Event,
+    fault,
     lock::{self, Holder, Lock},
     recorder::unix_ms,
     rundir::RunDir,
@@ -65,13 +66,22 @@ struct Recorded {
 
 impl Recorded {
     fn load(dir: &RunDir) -> Result<Self> {
+        let plan = dir.plan()?;
+        // A run that was killed wrote no evidence: its faults are then unproved.
+        let unproved = || Evidence {
+            faults: plan
+                .faults
+                .iter()
+                .map(|fault| fault::never(fault, "what became of it: the run was cut short"))
+                .collect(),
+            ..Evidence::default()
+        };
         Ok(Self {
-            plan: dir.plan()?,
             history: dir.history()?,
             initial: dir.initial()?,
-            // A run that was killed wrote none: its faults are then unproved.
-            evidence: dir.evidence()?.unwrap_or_default(),
+            evidence: dir.evidence()?.unwrap_or_else(unproved),
             snapshots: dir.snapshots()?,
+            plan,
         })
     }
 

@@ -28,7 +28,8 @@ async fn broken(answer: &'static [u8], linger: bool) -> String {
         let mut held = Vec::new();
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = [0; 1024];
-            stream.read(&mut request).await.unwrap();
+            let beginning = stream.read(&mut request).await.unwrap();
+            assert!(beginning > 0);
             stream.write_all(answer).await.unwrap();
             if linger {
                 held.push(stream);
