@@ -157,7 +157,9 @@ fn unknown(config: &Config, durable: &Durable) -> NodeState {
 impl Node {
     async fn live(mut self) {
         while !self.stop.is_cancelled() {
-            if let Err(error) = self.step().await {
+            if let Err(error) = self.step().await
+                && !self.stop.is_cancelled()
+            {
                 tracing::error!(error = format!("{error:#}"), "failed; trying again");
                 self.pause(RETRY_AFTER).await;
             }
