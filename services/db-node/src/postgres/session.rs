@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use protocol::db::{Lsn, POSTGRES_PORT, Position};
 use sqlx::{
-    Connection as _, Executor as _, PgConnection, Row as _,
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _,
     postgres::{PgConnectOptions, PgRow, PgSslMode},
 };
 use tokio::time::{sleep, timeout};
@@ -95,7 +95,9 @@ pub async fn remote(host: &str, password: &str) -> Result<PgConnection, Error> {
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
-    let connection = timeout(CONNECT_MAX, PgConnection::connect_with(options)).await;
+    // A statement that is slow would be logged as it is, passwords included.
+    let options = options.clone().disable_statement_logging();
+    let connection = timeout(CONNECT_MAX, PgConnection::connect_with(&options)).await;
     Ok(connection.map_err(|_elapsed| Error::Timeout)??)
 }
 
