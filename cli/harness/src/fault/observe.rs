@@ -10,6 +10,7 @@ use bollard::{
     errors::Error as DockerError, models::EventMessage, query_parameters::EventsOptions,
 };
 use futures_util::{Stream, StreamExt};
+use protocol::agent::Kafka;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +102,13 @@ impl Deaths {
             recorder.event("container", service, text).await;
         }
     }
+}
+
+/// Whether the broker is a part of its cluster again and no partition lacks a replica.
+fn is_in_sync(kafka: &Kafka, broker: &str) -> bool {
+    let known = kafka.brokers.iter().any(|known| known.host == broker);
+    let mut partitions = kafka.partitions.iter();
+    known && partitions.all(|partition| partition.isr.len() == partition.replicas.len())
 }
 
 /// Follows injected faults until each is proved and healed.
@@ -199,14 +207,10 @@ impl Observer {
             "redis" => self.agent.redis().await.is_ok_and(|redis| redis.answers),
             "agent" => self.agent.ping().await.is_ok(),
             "order" | "payment" | "stock" => self.is_healthy(service, world).await,
-            broker if broker.starts_with("kafka-") => world.kafka.as_ref().is_some_and(|kafka| {
-                let known = kafka.brokers.iter().any(|known| known.host == broker);
-                known
-                    && kafka
-                        .partitions
-                        .iter()
-                        .all(|p| p.isr.len() == p.replicas.len())
-            }),
+            broker if broker.starts_with("kafka-") => match self.agent.kafka().await {
+                Ok(kafka) => is_in_sync(&kafka, broker),
+                Err(_no_answer) => false,
+            },
             // A database node is judged by its role, a pool by its task.
             _ => true,
         }
@@ -242,5 +246,34 @@ impl Observer {
                 roles.insert(node.name.clone(), text);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::agent::{Broker, Partition};
+
+    use super::*;
+
+    #[test]
+    fn a_broker_is_back_when_every_replica_is_in_sync() {
+        let kafka = |isr: &[i32]| Kafka {
+            brokers: vec![Broker {
+                broker_id: 1,
+                host: "kafka-1".to_owned(),
+            }],
+            controller: Some(1),
+            partitions: vec![Partition {
+                topic: "stock.commands".to_owned(),
+                partition: 0,
+                leader: Some(2),
+                replicas: vec![0, 1, 2],
+                isr: isr.to_vec(),
+                log_end: None,
+            }],
+        };
+        assert!(is_in_sync(&kafka(&[2, 0, 1]), "kafka-1"));
+        assert!(!is_in_sync(&kafka(&[2, 0]), "kafka-1"));
+        assert!(!is_in_sync(&kafka(&[2, 0, 1]), "kafka-0"));
     }
 }

@@ -5,7 +5,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use checker::{history::Op, outcome::Class};
+use checker::{
+    history::Op,
+    outcome::{Broken, Class},
+};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -28,7 +31,12 @@ pub struct Figures {
     pub ok: u64,
     pub fail: u64,
     pub info: u64,
-    /// Due, but not sent: too many requests were under way.
+    /// Of those that failed: business rejections, which count as served.
+    pub rejected: u64,
+    /// Of those that failed: nothing left the client, because the shop refused the connection or too many
+    /// requests were under way.
+    pub never_sent: u64,
+    /// Of those never sent: too many requests were under way.
     pub not_attempted: u64,
     pub in_flight: u64,
     /// Answers with a 5xx status, to any operation.
@@ -78,6 +86,7 @@ impl Stats {
     pub fn not_attempted(&self, op: Op) {
         self.with(|inner| {
             inner.figures.not_attempted += 1;
+            inner.figures.never_sent += 1;
             inner.figures.count(op, Class::Fail);
         });
     }
@@ -90,7 +99,11 @@ impl Stats {
             if exchange.status.is_some_and(|status| status >= 500) {
                 inner.figures.server_errors += 1;
             }
-            let served = exchange.class == Class::Ok || exchange.refusal.is_some();
+            let rejected = exchange.class == Class::Fail && exchange.refusal.is_some();
+            inner.figures.rejected += u64::from(rejected);
+            let unsent = exchange.broken == Some(Broken::NotSent);
+            inner.figures.never_sent += u64::from(unsent);
+            let served = exchange.class == Class::Ok || rejected;
             if served {
                 inner.latency.saturating_record(latency_us);
             }
@@ -140,7 +153,6 @@ impl Figures {
 
 #[cfg(test)]
 mod tests {
-    use checker::outcome::Broken;
     use protocol::OrderId;
 
     use super::*;
@@ -156,7 +168,8 @@ mod tests {
         stats.not_attempted(op);
         let figures = stats.figures();
         assert_eq!((figures.ok, figures.info, figures.fail), (1, 1, 1));
-        assert_eq!((figures.not_attempted, figures.in_flight), (1, 0));
+        assert_eq!((figures.not_attempted, figures.never_sent), (1, 1));
+        assert_eq!(figures.in_flight, 0);
         assert!((figures.max_ms - 10.0).abs() < 0.1, "{}", figures.max_ms);
     }
 }

@@ -76,17 +76,18 @@ fn lines(offered: &Offered, figures: &Figures) -> Vec<String> {
             human(offered.span)
         ),
         format!(
-            "outcomes   {} ok, {} refused, {} unknown, {} never sent, {} answers 5xx",
+            "outcomes   {} ok, {} failed ({} rejected, {} never sent), {} unknown, {} answers 5xx",
             figures.ok,
-            figures.fail - figures.not_attempted,
+            figures.fail,
+            figures.rejected,
+            figures.never_sent,
             figures.info,
-            figures.not_attempted,
             figures.server_errors
         ),
     ];
     for (name, counts) in &figures.operations {
         lines.push(format!(
-            "  {name:<12} {} ok, {} refused, {} unknown",
+            "  {name:<12} {} ok, {} failed, {} unknown",
             counts.ok, counts.fail, counts.info
         ));
     }

@@ -110,7 +110,7 @@ fn total_lines(judgement: &Judgement) -> Vec<String> {
     let totals = &judgement.totals;
     vec![
         format!(
-            "orders     {}: {} ok, {} refused, {} unknown of which {} are done",
+            "orders     {}: {} ok, {} failed, {} unknown of which {} are done",
             totals.orders,
             totals.orders_ok,
             totals.orders_fail,

@@ -100,7 +100,7 @@ pub(super) fn load(event: &Event) -> Option<String> {
         return None;
     };
     Some(format!(
-        "load {} of {}: {ok} ok, {fail} refused, {info} unknown, {in_flight} in flight",
+        "load {} of {}: {ok} ok, {fail} failed, {info} unknown, {in_flight} in flight",
         human(*elapsed),
         human(*planned)
     ))
