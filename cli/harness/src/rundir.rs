@@ -80,6 +80,9 @@ impl RunDir {
                     dir: runs.to_owned(),
                 });
             }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(unfit(&path, "there is no such run".to_owned()));
+            }
             Err(error) => return Err(unfit(&path, error.to_string())),
         };
         let run = Self { path: found };

@@ -4,3 +4,4 @@
 mod help;
 mod refusals;
 mod tidy;
+mod verify;
