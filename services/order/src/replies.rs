@@ -20,13 +20,18 @@ use crate::{
     waiting::Waiting,
 };
 
-/// Silent sagas looked after in one turn: it must not hold up the others.
-const REPUBLISH_MAX: i64 = 500;
+/// Silent sagas looked after in one turn. Few: where everybody is slow, every saga is silent, and publishing
+/// them all again would keep the lanes behind for good.
+const REPUBLISH_MAX: i64 = 64;
+/// A batch of so many replies tells of a queue, in which the missing ones may well be.
+const QUEUE_MESSAGES: usize = 64;
 
 /// Works the lane of replies.
 pub struct Replies {
     waiting: Waiting,
     announcer: Announcer,
+    /// Replies have been queueing since the last tick.
+    queueing: bool,
     /// What the last transaction did, told once it is known to be committed.
     done: Done,
 }
@@ -53,6 +58,7 @@ impl Replies {
         Self {
             waiting,
             announcer,
+            queueing: false,
             done: Done::default(),
         }
     }
@@ -82,6 +88,7 @@ impl LaneWorker for Replies {
         batch: &[Message],
     ) -> Result<Vec<Record>, ApplyError> {
         self.done = Done::default();
+        self.queueing |= batch.len() >= QUEUE_MESSAGES;
         let replies: Vec<Reply> = batch.iter().filter_map(Message::decode).collect();
         store::take_turn(tx).await?;
         let sagas = checkout::sagas(tx, &concerned(&replies)).await?;
@@ -113,6 +120,9 @@ impl LaneWorker for Replies {
 
     async fn tick(&mut self, tx: &mut PgConnection) -> Result<Vec<Record>, ApplyError> {
         self.done = Done::default();
+        if std::mem::take(&mut self.queueing) {
+            return Ok(Vec::new());
+        }
         store::take_turn(tx).await?;
         let ids = checkout::silent(tx, REPUBLISH_MAX).await?;
         self.republish(tx, &ids).await

@@ -94,7 +94,7 @@ pub async fn standing(
 ) -> Result<Vec<Standing>, sqlx::Error> {
     let rows: Vec<(i64, bool, Option<i64>, bool)> = sqlx::query_as(
         "select o.order_id, o.paid, o.open_saga,
-                coalesce(s.published_at < now() - interval '200 milliseconds', false)
+                coalesce(s.published_at < now() - interval '1 second', false)
          from unnest($1::bigint[]) as wanted (order_id)
          join shop_order o on o.order_id = wanted.order_id
          left join saga s on s.saga_id = o.open_saga",

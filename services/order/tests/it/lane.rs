@@ -269,3 +269,22 @@ async fn a_request_without_redis_learns_its_end_from_the_database(pool: PgPool) 
     drop(ticket);
     shop.close().await;
 }
+
+#[sqlx::test(migrator = "order::app::MIGRATOR")]
+async fn nothing_is_published_again_while_replies_queue(pool: PgPool) {
+    let (shop, _, saga_id) = reserving(pool).await;
+    sqlx::query("update saga set published_at = now() - interval '1 minute' where saga_id = $1")
+        .bind(saga_id)
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+    let mut lane = Lane::of(&shop);
+    let of_others = vec![reply(-1, &Event::Reserved); 64];
+    lane.turn(Turn::Apply(&of_others)).await;
+    assert!(
+        lane.turn(Turn::Tick).await.is_empty(),
+        "its reply may be in the queue"
+    );
+    assert_eq!(lane.turn(Turn::Tick).await.len(), 1, "the queue is gone");
+    shop.close().await;
+}
