@@ -46,7 +46,9 @@ impl Profile {
     #[must_use]
     pub fn in_flight_max(&self) -> usize {
         const LEAST: usize = 64;
-        const MOST: usize = 8192;
+        // The engine's proxy of a published port ends, with every connection it carries, when it runs out of
+        // file descriptors, of which a connection takes six: 20 000 are the least seen.
+        const MOST: usize = 2048;
         // In range: the rate is positive and checked, and the result is clamped.
         #[allow(
             clippy::cast_possible_truncation,

@@ -29,7 +29,7 @@ pub(crate) struct LoadArgs {
 #[command(next_help_heading = "Load options")]
 pub(crate) struct ShapeArgs {
     /// Operations that arrive per second, whether or not earlier ones have been answered
-    #[arg(long, value_name = "RATE", default_value = "200/s", value_parser = units::rate)]
+    #[arg(long, value_name = "RATE", default_value = "100/s", value_parser = units::rate)]
     pub(crate) rate: f64,
 
     /// What the operations are; the shares add up to 100%
