@@ -3,7 +3,7 @@
 mod observe;
 mod proof;
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use bollard::query_parameters::{KillContainerOptions, ListContainersOptions};
 use checker::evidence::FaultEvidence;
@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result},
     recorder::Recorder,
     run::plan::{Count, FaultPlan},
+    stack::{NAMESPACE_LABEL, label_filter},
     target::{Target, Victim, World},
     tasks,
     wait::{self, Limit, Look},
@@ -184,13 +185,11 @@ pub async fn clear(cluster: &Cluster) -> Result<Vec<String>> {
 /// Id and task name of the stack's containers in that state.
 async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<(String, String)>> {
     const TASK: &str = "com.docker.swarm.task.name";
-    const SERVICE: &str = "com.docker.swarm.service.name";
+    let mut filters = label_filter(NAMESPACE_LABEL, cluster.stack.as_str());
+    filters.insert("status".to_owned(), vec![status.to_owned()]);
     let options = ListContainersOptions {
         all: true,
-        filters: Some(HashMap::from([
-            ("status".to_owned(), vec![status.to_owned()]),
-            ("label".to_owned(), vec![SERVICE.to_owned()]),
-        ])),
+        filters: Some(filters),
         ..ListContainersOptions::default()
     };
     let found = cluster
@@ -199,14 +198,9 @@ async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<(String, Stri
         .list_containers(Some(options))
         .await
         .map_err(|error| Error::docker("list the stack's containers", error))?;
-    let prefix = cluster.stack.scoped("");
     Ok(found
         .into_iter()
-        .filter_map(|container| {
-            let labels = container.labels?;
-            let ours = labels.get(SERVICE)?.starts_with(&prefix);
-            ours.then_some((container.id?, labels.get(TASK)?.clone()))
-        })
+        .filter_map(|container| Some((container.id?, container.labels?.get(TASK)?.clone())))
         .collect())
 }
 
