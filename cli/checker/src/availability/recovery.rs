@@ -17,7 +17,7 @@ pub(super) fn all(operations: &[Operation], evidence: &Evidence) -> Vec<Recovery
     let Some((first_us, _)) = faults.first() else {
         return Vec::new();
     };
-    let baseline = Baseline::of(between(operations, 0, *first_us));
+    let baseline = Baseline::before(*first_us, operations);
     let load_end_us = operations.last().map_or(0, |operation| operation.due_us);
     faults
         .iter()
@@ -54,10 +54,16 @@ struct Baseline {
 }
 
 impl Baseline {
-    fn of(operations: &[Operation]) -> Self {
+    /// What was over before the first fault: operations in flight at that time are hurt by it.
+    fn before(first_us: u64, operations: &[Operation]) -> Self {
+        let unhurt: Vec<Operation> = between(operations, 0, first_us)
+            .iter()
+            .filter(|operation| operation.ended_us.is_some_and(|ended| ended < first_us))
+            .copied()
+            .collect();
         Self {
-            served_ratio: served_ratio(operations),
-            p99_us: p99_us(operations),
+            served_ratio: served_ratio(&unhurt),
+            p99_us: p99_us(&unhurt),
         }
     }
 }

@@ -125,6 +125,18 @@ fn requests_that_wait_are_slow_not_lost() {
 }
 
 #[test]
+fn what_was_in_flight_at_the_fault_is_not_its_baseline() {
+    // 400 ms each: forty operations are in flight at the kill, and all of them wait for the end of the outage.
+    let stall = |due_ms| match due_ms {
+        9_600..11_000 => Ok((11_400 - due_ms, 200)),
+        _ => Ok((400, 200)),
+    };
+    let found = measure(&history(40, stall), &fault(10_000));
+    let recovery = &found.recoveries[0];
+    assert!(recovery.recovery_ms.unwrap() > 0, "{recovery:?}");
+}
+
+#[test]
 fn a_rejection_is_served_and_a_broken_connection_is_not() {
     let found = measure(
         &history(10, |due_ms| match due_ms % 30 {
