@@ -11,6 +11,9 @@ pub struct Evidence {
     /// Two primaries of one database, each seen writable while the other was.
     #[serde(default)]
     pub split_brains: Vec<SplitBrain>,
+    /// What the run was to wait for and never saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
     /// What Docker or the stack could not do when asked, and faults or resources left behind.
     #[serde(default)]
     pub harness_errors: Vec<String>,
@@ -36,6 +39,20 @@ pub struct FaultEvidence {
     /// When the service's database took a probe write again, where that was watched.
     #[serde(default)]
     pub writable_us: Option<u64>,
+    /// How soon what was to come of it.
+    #[serde(default)]
+    pub expected: Expected,
+}
+
+/// How soon something must come of a fault. Slower than that is over the budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// From its injection until it was seen to take effect.
+    pub effective_ms_max: Option<u64>,
+    /// From its effect until another primary took a write.
+    pub writable_ms_max: Option<u64>,
+    /// From its effect until the target was back in its place.
+    pub healed_ms_max: Option<u64>,
 }
 
 impl FaultEvidence {

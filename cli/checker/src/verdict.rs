@@ -74,17 +74,26 @@ impl fmt::Display for Verdict {
 
 /// What a run must reach. `Budgets::default()` asks for evidence and for nothing of speed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Budgets {
+    /// Ok checkouts of the whole run.
+    pub ok_checkouts_min: u64,
     /// Ok operations before the first fault took effect (of the whole run where no fault is planned).
     pub ok_before_min: u64,
     /// Ok operations while a fault was in effect.
     pub ok_during_min: u64,
     /// Ok operations after the last fault was healed.
     pub ok_after_min: u64,
+    /// The largest share of the operations whose outcome may be unknown, 0 to 1.
+    pub unknown_ratio_max: Option<f64>,
     /// The longest recovery allowed.
     pub recovery_ms_max: Option<u64>,
     /// The longest wait allowed for an ok checkout after a fault.
     pub first_checkout_ms_max: Option<u64>,
+    /// The longest time allowed without an ok checkout.
+    pub gap_ms_max: Option<u64>,
+    /// The 99th percentile allowed for the latency of served checkouts.
+    pub checkout_p99_ms_max: Option<u64>,
     /// The least share of the operations that must be served, 0 to 1.
     pub served_ratio_min: Option<f64>,
     /// How many checkouts may be answered with a 5xx.
@@ -94,11 +103,15 @@ pub struct Budgets {
 impl Default for Budgets {
     fn default() -> Self {
         Self {
+            ok_checkouts_min: 1,
             ok_before_min: 20,
             ok_during_min: 1,
             ok_after_min: 20,
+            unknown_ratio_max: None,
             recovery_ms_max: None,
             first_checkout_ms_max: None,
+            gap_ms_max: None,
+            checkout_p99_ms_max: None,
             served_ratio_min: None,
             server_errors_max: None,
         }

@@ -1,6 +1,8 @@
 //! What can go wrong while a cluster is driven, told apart by what the caller does next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::scenario::file::Mistake;
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -123,6 +125,13 @@ pub enum Error {
     Run { path: PathBuf, reason: String },
     #[error("there is no run in {dir}", dir = dir.display())]
     NoRun { dir: PathBuf },
+    #[error("{}", wrong(file, mistakes))]
+    Scenario {
+        file: PathBuf,
+        mistakes: Vec<Mistake>,
+    },
+    #[error("no scenario `{name}`")]
+    NoScenario { name: String, known: Vec<String> },
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
 }
@@ -177,6 +186,8 @@ impl Error {
             | Self::UnknownTarget { .. }
             | Self::Run { .. }
             | Self::NoRun { .. }
+            | Self::Scenario { .. }
+            | Self::NoScenario { .. }
             | Self::NoProject { .. } => Kind::Usage,
             _ => Kind::Harness,
         }
@@ -184,6 +195,11 @@ impl Error {
 
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
+        self.stack_hint().or_else(|| self.run_hint())
+    }
+
+    /// Where the engine or the stack is not as it must be.
+    fn stack_hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoEngine { .. } => {
                 "start Docker, or let scripts/bootstrap.sh install and start it; DOCKER_HOST and docker contexts are respected".to_owned()
@@ -224,6 +240,14 @@ impl Error {
             Self::NotConverged { .. } => {
                 "`webshop ps` shows every task, `webshop logs SERVICE` what it said; `webshop up` again goes on from here".to_owned()
             }
+            _ => return None,
+        };
+        Some(hint)
+    }
+
+    /// Where a run cannot be made or found.
+    fn run_hint(&self) -> Option<String> {
+        let hint = match self {
             Self::UnknownTarget { near, known, .. } => match near.as_slice() {
                 [] => format!("there are: {}", known.join(", ")),
                 near => format!(
@@ -241,18 +265,23 @@ impl Error {
             Self::NoRun { .. } => {
                 "record one first: webshop chaos --kill stock-db-primary".to_owned()
             }
-            Self::Docker { .. }
-            | Self::Agent { .. }
-            | Self::Http { .. }
-            | Self::Prepare { .. }
-            | Self::Run { .. }
-            | Self::Json(_)
-            | Self::Io { .. }
-            | Self::Compose { .. }
-            | Self::Build { .. }
-            | Self::Timeout { .. }
-            | Self::Interrupted => return None,
+            Self::NoScenario { known, .. } => {
+                format!("a file, a directory, or one of: {}", known.join(", "))
+            }
+            Self::Scenario { .. } => {
+                "`webshop scenario schema` is what an editor needs to help with it".to_owned()
+            }
+            _ => return None,
         };
         Some(hint)
     }
+}
+
+/// One line for each mistake, as compilers write them.
+fn wrong(file: &Path, mistakes: &[Mistake]) -> String {
+    let lines: Vec<String> = mistakes
+        .iter()
+        .map(|mistake| format!("{}:{mistake}", file.display()))
+        .collect();
+    lines.join("\n")
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 
 /// How many events may wait to be drawn.
 const EVENTS_MAX: usize = 4096;
 
-/// What happens while a cluster is driven.
-#[derive(Debug, Clone, PartialEq)]
+/// What happens while a cluster is driven. As JSON: an object with its kind in `event`, times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Something worth one line.
     Note { text: String },
@@ -26,20 +28,47 @@ pub enum Event {
         missing: Vec<String>,
     },
     /// The wait is over.
-    Reached { what: String, took: Duration },
+    Reached {
+        what: String,
+        #[serde(rename = "took_ms", serialize_with = "millis")]
+        took: Duration,
+    },
+    /// A part of a run begins.
+    Phase { name: String },
+    /// What the databases' nodes are now: a line for each database, its primary first.
+    Roles { databases: Vec<String> },
+    /// A fault is in effect, or its target is back.
+    Fault {
+        name: String,
+        target: String,
+        #[serde(rename = "elapsed_ms", serialize_with = "millis")]
+        elapsed: Duration,
+        /// What has been seen so far.
+        seen: Vec<String>,
+        healed: bool,
+    },
     /// How the load goes, several times a second.
     Load {
+        #[serde(rename = "elapsed_ms", serialize_with = "millis")]
         elapsed: Duration,
+        #[serde(rename = "planned_ms", serialize_with = "millis")]
         planned: Duration,
         ok: u64,
         fail: u64,
         info: u64,
         in_flight: u64,
+        /// Of everything served so far.
+        p99_ms: f64,
     },
 }
 
+fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// How far one build is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Progress {
     Started,
     /// `of` is 0 where the number of steps is not known.
@@ -51,13 +80,15 @@ pub enum Progress {
     /// There already: nothing was built.
     Present,
     Done {
+        #[serde(rename = "took_ms", serialize_with = "millis")]
         took: Duration,
     },
     Failed,
 }
 
 /// What happened to a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     Created,
     Updated,

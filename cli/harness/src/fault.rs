@@ -21,7 +21,7 @@ use crate::{
     wait::{self, Limit, Look},
 };
 
-pub use observe::{Deaths, Observer};
+pub use observe::{Deaths, Observer, Seen};
 pub use proof::Proof;
 
 /// Two primaries of one database must be seen for this long: nodes are not asked at one instant.
@@ -54,12 +54,7 @@ async fn nodes(cluster: &Cluster, agent: &Agent) -> Result<World> {
 ///
 /// # Errors
 /// As [`World::resolve`]; two primaries only if they last.
-pub async fn resolve(
-    cluster: &Cluster,
-    agent: &Agent,
-    plan: &FaultPlan,
-    seed: u64,
-) -> Result<Vec<Victim>> {
+pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Result<Vec<Victim>> {
     let Ok(target) = plan.kill.parse::<Target>();
     let limit = Limit::new(SPLIT_BRAIN_LASTS, Duration::from_millis(250));
     let mut split = None;
@@ -82,7 +77,7 @@ pub async fn resolve(
         }
         Err(error) => return Err(error),
     };
-    choose(victims, &target, plan.count, seed)
+    choose(victims, &target, plan.count, plan.seed)
 }
 
 /// As many of the matching tasks as were asked for, chosen by the seed.
@@ -149,6 +144,7 @@ pub fn never(plan: &FaultPlan, why: &str) -> FaultEvidence {
         missing: vec![why.to_owned()],
         healed_us: None,
         writable_us: None,
+        expected: plan.expected,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod project;
 pub mod recorder;
 pub mod run;
 pub mod rundir;
+pub mod scenario;
 pub mod settle;
 pub mod snapshot;
 pub mod stack;

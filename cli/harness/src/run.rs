@@ -11,18 +11,19 @@ use std::{
 };
 
 use bollard::query_parameters::InspectNetworkOptions;
-use checker::{Evidence, evidence::SplitBrain};
+use checker::{Budgets, Evidence, evidence::SplitBrain};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    plan::{LoadPlan, Plan, StackMark},
+    plan::{BaselinePlan, LoadPlan, Plan, SettlePlan, StackMark, StepPlan},
     timeline::Timeline,
 };
 use crate::{
     agent::Agent,
     cluster::Cluster,
     error::{Error, Result},
+    event::Event,
     fault::{self, Deaths, Observer},
     load::{Client, Figures, Generator, Offered, Stats, workload::Workload},
     lock::{self, Holder, Lock},
@@ -42,6 +43,21 @@ pub const OVERTIME_MAX: Duration = Duration::from_secs(90);
 const AFTERWARDS: Duration = Duration::from_secs(3);
 /// For calls that are not load: the preparation of data, the reads across the API.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a run is to do, wherever it came from: a scenario file or the options of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    pub name: String,
+    /// As a person would type it.
+    pub command: String,
+    pub seed: u64,
+    /// `None`: faults without load.
+    pub load: Option<LoadPlan>,
+    pub baseline: Option<BaselinePlan>,
+    pub steps: Vec<StepPlan>,
+    pub settle: SettlePlan,
+    pub budgets: Budgets,
+}
 
 /// A run that is about to begin.
 #[derive(Debug)]
@@ -105,27 +121,22 @@ pub async fn mark(cluster: &Cluster, overview: &Overview) -> Result<StackMark> {
 ///
 /// # Errors
 /// [`Error::NoStack`], or a target that cannot be resolved.
-pub async fn prepare(
-    cluster: &Cluster,
-    name: &str,
-    command: &str,
-    load: Option<LoadPlan>,
-    faults: Vec<plan::FaultPlan>,
-) -> Result<Prepared> {
+pub async fn prepare(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
     let overview = Overview::of_deployed(cluster).await?;
     let stack = mark(cluster, &overview).await?;
-    let timeout = load
+    let timeout = shape
+        .load
         .as_ref()
         .map_or(CALL_TIMEOUT, |load| load.profile.request_timeout());
     let client = client(cluster, &overview, timeout)?;
     let agent = Agent::new(cluster);
-    let mut plan = Plan::new(name, command, stack);
-    plan.load = load;
-    plan.faults = faults;
+    let mut plan = Plan::new(shape, stack);
     let mut victims = Vec::new();
-    for fault in &plan.faults {
-        victims.push(fault::resolve(cluster, &agent, fault, plan.seed()).await?);
+    for fault in plan.faults() {
+        victims.push(fault::resolve(cluster, &agent, fault).await?);
     }
+    let names = |victims: &Vec<Victim>| victims.iter().map(|victim| victim.task.name()).collect();
+    plan.targets = victims.iter().map(names).collect();
     Ok(Prepared {
         cluster: cluster.clone(),
         agent,
@@ -162,6 +173,9 @@ impl Prepared {
 
     /// Waits for a healthy stack, prepares the data, and reads what is there before the load.
     async fn make_ready(&self, dir: &RunDir) -> Result<()> {
+        self.cluster.events.emit(Event::Phase {
+            name: "preparation".to_owned(),
+        });
         self.wait_ready().await?;
         let mut orders = 0;
         if let Some(load) = &self.plan.load {
@@ -197,7 +211,7 @@ impl Prepared {
     }
 
     async fn record(self, dir: RunDir) -> Result<Report> {
-        let seed = self.plan.load.as_ref().map(|load| load.profile.seed);
+        let seed = self.plan.load.as_ref().map(|_| self.plan.seed);
         let (recorder, writing) =
             Recorder::start(&dir.history_path(), &dir.events_path(), &dir.name(), seed)?;
         let stop = self.cluster.cancel.child_token();

@@ -3,7 +3,7 @@
 //! `SERVICE[.N]` (also `stock-db-1`, `kafka-2`, `order-pool`), `X-db-primary`, `X-db-standby`,
 //! `all-db-primaries`, `kafka-leader:TOPIC`, `kafka-controller`. Resolved at the moment of injection.
 
-mod near;
+pub(crate) mod near;
 
 use std::{fmt, str::FromStr};
 

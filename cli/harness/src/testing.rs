@@ -1,9 +1,12 @@
 //! What tests build worlds from.
 
+use checker::evidence::Expected;
 use protocol::{
     agent::{Cluster, Node},
     db::{Lsn, NodeState, Role},
 };
+
+use crate::run::plan::{Count, FaultPlan};
 
 /// A database node that answers; its timeline is its epoch.
 pub(crate) fn node(name: &str, role: Role, epoch: u64, lsn: u64) -> Node {
@@ -23,6 +26,19 @@ pub(crate) fn node(name: &str, role: Role, epoch: u64, lsn: u64) -> Node {
             system_id: "1".to_owned(),
         }),
         error: None,
+    }
+}
+
+/// A fault of the plan, injected at once.
+pub(crate) fn kill(target: &str) -> FaultPlan {
+    FaultPlan {
+        kill: target.to_owned(),
+        count: Count::Default,
+        after_ms: 0,
+        when: None,
+        within_ms: 0,
+        expected: Expected::default(),
+        seed: 7,
     }
 }
 

@@ -1,16 +1,20 @@
 //! The command line: types and help texts, nothing else.
 
 mod run;
+mod scenario;
 mod stack;
 
 use std::path::PathBuf;
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use harness::engine::Endpoint;
 
+use crate::printer::Style;
+
 pub(crate) use run::{ChaosArgs, ChaosCommand, LoadArgs, ShapeArgs, VerifyArgs};
+pub(crate) use scenario::{RunArgs, ScenarioArgs, ScenarioCommand};
 pub(crate) use stack::{
     CompletionsArgs, DownArgs, Format, ImagesArgs, LogsArgs, PsArgs, TargetsArgs, UpArgs,
 };
@@ -26,6 +30,7 @@ Examples:
   webshop up                                bring the whole shop up
   webshop chaos --kill stock-db-primary     kill the stock primary under load
   webshop verify                            judge the last run, order by order
+  webshop run scenarios --tags ci           run scenario files: one exit code for all of them
   webshop down --volumes                    remove everything
 
 Exit codes:
@@ -89,6 +94,11 @@ pub(crate) struct Global {
     )]
     docker_context: Option<String>,
 
+    /// How progress is shown: drawn in place, as lines, or as a JSON object a line [default: drawn on a
+    /// terminal, lines elsewhere]
+    #[arg(long, global = true, value_name = "STYLE")]
+    progress: Option<ProgressStyle>,
+
     /// Where Docker's client keeps its contexts
     #[arg(
         long,
@@ -110,7 +120,24 @@ pub(crate) struct Global {
     ca_bundle: Option<PathBuf>,
 }
 
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProgressStyle {
+    Auto,
+    Plain,
+    Json,
+}
+
 impl Global {
+    /// How progress is to be shown, where it was asked for.
+    pub(crate) fn progress(&self) -> Option<Style> {
+        match self.progress? {
+            ProgressStyle::Auto => None,
+            ProgressStyle::Plain => Some(Style::Plain),
+            ProgressStyle::Json => Some(Style::Json),
+        }
+    }
+
     /// Where the engine is. An empty variable counts as unset, as it does for Docker's own client.
     pub(crate) fn endpoint(&self) -> Endpoint {
         let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
@@ -142,6 +169,8 @@ pub(crate) enum Command {
     Images(ImagesArgs),
     Load(LoadArgs),
     Chaos(ChaosArgs),
+    Run(RunArgs),
+    Scenario(ScenarioArgs),
     Verify(VerifyArgs),
     Completions(CompletionsArgs),
 }

@@ -7,6 +7,8 @@ mod images;
 mod load;
 mod logs;
 mod ps;
+mod run;
+mod scenario;
 mod targets;
 mod up;
 mod verify;
@@ -26,6 +28,8 @@ pub(crate) async fn dispatch(command: Command, session: Session) -> anyhow::Resu
         Command::Images(args) => images::run(args, session).await,
         Command::Load(args) => load::run(args, session).await,
         Command::Chaos(args) => chaos::run(args, session).await,
+        Command::Run(args) => run::run(args, session).await,
+        Command::Scenario(args) => scenario::run(args, &session),
         Command::Verify(args) => verify::run(args, session).await,
         Command::Completions(args) => completions::run(&args, &session),
     }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::of_usage(&error).into(),
     };
-    let printer = Printer::detect();
+    let printer = Printer::new(cli.global.progress());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

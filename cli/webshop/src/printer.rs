@@ -6,32 +6,47 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Drawn in place.
+    Screen,
+    /// A line for each thing that happens.
+    Plain,
+    /// A JSON object a line.
+    Json,
+}
+
 /// Owns both streams. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Printer {
     bars: MultiProgress,
-    interactive: bool,
+    style: Style,
 }
 
 impl Printer {
-    /// Bars where stderr is a terminal, plain lines elsewhere. Colours follow `NO_COLOR`,
-    /// `CLICOLOR_FORCE` and whether the stream is a terminal.
-    pub(crate) fn detect() -> Self {
-        let interactive = io::stderr().is_terminal();
-        let target = if interactive {
-            ProgressDrawTarget::stderr_with_hz(8)
+    /// In the style that was asked for; else a screen where stderr is a terminal and nothing says `CI`, plain
+    /// lines elsewhere. Colours follow `NO_COLOR`, `CLICOLOR_FORCE` and whether the stream is a terminal.
+    pub(crate) fn new(asked: Option<Style>) -> Self {
+        let is_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+        let style = asked.unwrap_or(if io::stderr().is_terminal() && !is_ci {
+            Style::Screen
         } else {
-            ProgressDrawTarget::hidden()
+            Style::Plain
+        });
+        let target = match style {
+            Style::Screen => ProgressDrawTarget::stderr_with_hz(8),
+            Style::Plain | Style::Json => ProgressDrawTarget::hidden(),
         };
         Self {
             bars: MultiProgress::with_draw_target(target),
-            interactive,
+            style,
         }
     }
 
-    /// Whether bars are drawn.
-    pub(crate) const fn interactive(&self) -> bool {
-        self.interactive
+    /// How progress is shown.
+    pub(crate) const fn style(&self) -> Style {
+        self.style
     }
 
     /// Where bars live; text printed through this printer never tears them.

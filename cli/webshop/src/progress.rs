@@ -1,13 +1,14 @@
-//! Draws the harness's events: bars on a terminal, one line per event elsewhere.
+//! Draws the harness's events: a screen on a terminal, one line per event elsewhere, or as JSON.
 
 mod bars;
 mod lines;
+mod screen;
 
 use harness::Event;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
-use crate::printer::Printer;
+use crate::printer::{Printer, Style};
 
 /// The task that draws.
 #[derive(Debug)]
@@ -17,17 +18,26 @@ impl Drawing {
     /// Draws until every sender of events is gone.
     pub(crate) fn start(printer: Printer, mut events: Receiver<Event>) -> Self {
         Self(tokio::spawn(async move {
-            if printer.interactive() {
-                let mut bars = bars::Bars::new(&printer);
-                while let Some(event) = events.recv().await {
-                    bars.draw(&event);
+            match printer.style() {
+                Style::Screen => {
+                    let mut bars = bars::Bars::new(&printer);
+                    while let Some(event) = events.recv().await {
+                        bars.draw(&event);
+                    }
+                    bars.clear();
                 }
-                bars.clear();
-            } else {
-                let mut lines = lines::Lines::default();
-                while let Some(event) = events.recv().await {
-                    if let Some(line) = lines.line(&event) {
-                        printer.note(&line);
+                Style::Plain => {
+                    let mut lines = lines::Lines::default();
+                    while let Some(event) = events.recv().await {
+                        if let Some(line) = lines.line(&event) {
+                            printer.note(&line);
+                        }
+                    }
+                }
+                Style::Json => {
+                    while let Some(event) = events.recv().await {
+                        // Every event has a JSON form: a test writes them all.
+                        printer.note(&serde_json::to_string(&event).unwrap_or_default());
                     }
                 }
             }

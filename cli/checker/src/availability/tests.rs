@@ -1,6 +1,6 @@
 use super::measure;
 use crate::{
-    evidence::{Evidence, FaultEvidence},
+    evidence::{Evidence, Expected, FaultEvidence},
     history::{Attempt, Complete, Header, History, Invoke, Op},
     outcome::{Broken, Class},
 };
@@ -63,6 +63,7 @@ fn fault(at_ms: u64) -> Evidence {
             missing: Vec::new(),
             healed_us: Some(at_ms * 1000 + 5_000_000),
             writable_us: Some(at_ms * 1000 + 900_000),
+            expected: Expected::default(),
         }],
         ..Evidence::default()
     }

@@ -6,9 +6,11 @@ use super::Run;
 use crate::{
     availability::{Availability, Operation},
     check::Scene,
-    history::History,
+    evidence::Evidence,
+    history::{History, Op},
+    outcome::Class,
     snapshot::Snapshot,
-    verdict::Verdict,
+    verdict::{Budgets, Verdict},
 };
 
 /// How near to a fault's effect there must have been load on both sides of it.
@@ -36,12 +38,14 @@ pub(super) fn shortcomings(
             "{open} sagas were running before the load began"
         )));
     }
+    found.extend(run.evidence.unmet.iter().cloned().map(unknown));
     found.extend(ending(run.history).map(unknown));
     found.extend(load(operations).into_iter().map(unknown));
     found.extend(coverage(run, scene.last).into_iter().map(unknown));
     found.extend(faults(run, operations).into_iter().map(unknown));
     found.extend(counts(run, operations).into_iter().map(unknown));
     let slow = budgets(run, availability).into_iter();
+    let slow = slow.chain(late(run.evidence));
     found.extend(slow.map(|reason| (Verdict::Slo, reason)));
     found
 }
@@ -137,11 +141,85 @@ fn counts(run: &Run<'_>, operations: &[Operation]) -> Vec<String> {
         // Said already: a fault without effect, or one that was never healed.
         (None, _) | (_, None) => {}
     }
-    wanted
+    let mut reasons = amounts(operations, budgets);
+    let few = wanted
         .into_iter()
         .filter(|(_, ok, min)| ok < min)
-        .map(|(when, ok, min)| format!("{ok} operations were ok {when}, of at least {min}"))
-        .collect()
+        .map(|(when, ok, min)| format!("{ok} operations were ok {when}, of at least {min}"));
+    reasons.extend(few);
+    reasons
+}
+
+/// Enough checkouts succeeded in all, and not too much is unknown.
+fn amounts(operations: &[Operation], budgets: &Budgets) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let checkouts = operations
+        .iter()
+        .filter(|operation| matches!(operation.op, Op::Checkout { .. }));
+    let ok = checkouts
+        .filter(|checkout| checkout.ok_at_us.is_some())
+        .count() as u64;
+    let min = budgets.ok_checkouts_min;
+    if ok < min {
+        reasons.push(format!("{ok} checkouts were ok, of at least {min}"));
+    }
+    let unknown = operations
+        .iter()
+        .filter(|operation| operation.class == Class::Info)
+        .count();
+    let share = unknown as f64 / operations.len().max(1) as f64;
+    if let Some(max) = budgets.unknown_ratio_max
+        && share > max
+    {
+        reasons.push(format!(
+            "the outcome of {share:.4} of the operations is unknown, of at most {max}"
+        ));
+    }
+    reasons
+}
+
+/// What came of the faults later than it was expected.
+fn late(evidence: &Evidence) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for fault in &evidence.faults {
+        let Some(effective_us) = fault.effective_us else {
+            // Said already: it took no effect.
+            continue;
+        };
+        let after = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?) / 1000);
+        let expected = &fault.expected;
+        for (what, took, max) in [
+            (
+                "its effect",
+                after(fault.injected_us, Some(effective_us)),
+                expected.effective_ms_max,
+            ),
+            (
+                "a new primary",
+                after(Some(effective_us), fault.writable_us),
+                expected.writable_ms_max,
+            ),
+            (
+                "the healing",
+                after(Some(effective_us), fault.healed_us),
+                expected.healed_ms_max,
+            ),
+        ] {
+            let name = &fault.name;
+            match (took, max) {
+                (Some(took), Some(max)) if took > max => {
+                    reasons.push(format!("{name}: {what} took {took} ms, of at most {max}"));
+                }
+                (None, Some(max)) => {
+                    reasons.push(format!(
+                        "{name}: {what} never came, within {max} ms it should"
+                    ));
+                }
+                (_, None) | (Some(_), Some(_)) => {}
+            }
+        }
+    }
+    reasons
 }
 
 /// What was slower or less available than allowed.
@@ -171,6 +249,22 @@ fn budgets(run: &Run<'_>, availability: &Availability) -> Vec<String> {
                 (_, None) | (Some(_), Some(_)) => {}
             }
         }
+    }
+    let gap = availability.longest_gap_ms;
+    if let Some(max) = budgets.gap_ms_max
+        && gap > max
+    {
+        reasons.push(format!(
+            "{gap} ms went by without an ok checkout, of at most {max}"
+        ));
+    }
+    let p99 = availability.checkout_latency.p99_ms;
+    if let Some(max) = budgets.checkout_p99_ms_max
+        && p99 > max as f64
+    {
+        reasons.push(format!(
+            "p99 of the checkouts is {p99} ms, of at most {max}"
+        ));
     }
     if let Some(min) = budgets.served_ratio_min
         && availability.served_ratio < min

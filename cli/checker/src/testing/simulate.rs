@@ -8,7 +8,7 @@ use protocol::{
 
 use super::{Case, load::Load};
 use crate::{
-    evidence::{Evidence, FaultEvidence, Settle},
+    evidence::{Evidence, Expected, FaultEvidence, Settle},
     outcome::{Broken, Class},
     snapshot::{
         ApiOrder, DatabaseView, Initial, ItemRow, LaneView, NodeView, OrderLine, OrderRow,
@@ -129,6 +129,7 @@ fn evidence(load_us: u64) -> Evidence {
             missing: Vec::new(),
             healed_us: Some(load_us * 2 / 3),
             writable_us: None,
+            expected: Expected::default(),
         }],
         ..Surroundings::quiet()
     }

@@ -11,13 +11,11 @@ use bollard::{
 };
 use futures_util::{Stream, StreamExt};
 use protocol::agent::Kafka;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Proof, nodes};
 use crate::{agent::Agent, cluster::Cluster, load::Client, recorder::Recorder, target::World};
 
-const POLL: Duration = Duration::from_millis(250);
 /// The engine tells of a death within milliseconds. After this long we ask for it.
 const DEATH_ASKED_AFTER: Duration = Duration::from_secs(2);
 /// Between two attempts to listen to the engine.
@@ -121,45 +119,31 @@ pub struct Observer {
     pub deaths: Deaths,
 }
 
+/// What the last look at the stack saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub world: World,
+    roles: BTreeMap<String, String>,
+}
+
 impl Observer {
-    /// Looks until every proof is complete, or `deadline`, or `stop`. Gives the last look beside them.
-    pub async fn follow(
-        &self,
-        mut proofs: Vec<Proof>,
-        deadline: Instant,
-        stop: &CancellationToken,
-    ) -> (Vec<Proof>, World) {
-        let start = Instant::now();
-        let mut last = World::default();
-        let mut roles = BTreeMap::new();
-        loop {
-            let look = async {
-                if let Ok(world) = nodes(&self.cluster, &self.agent).await {
-                    self.note_roles(&world, &mut roles).await;
-                    last = world;
-                }
-                for proof in &mut proofs {
-                    self.advance(proof, &last, start.elapsed()).await;
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = look => {}
-            }
-            let complete = proofs.iter().all(|proof| proof.is_complete(&last));
-            if complete || Instant::now() >= deadline {
-                break;
-            }
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(POLL) => {}
+    /// Looks once, and lets every proof that is not complete take from it what it can.
+    pub async fn look(&self, proofs: &mut [Proof], seen: &mut Seen) {
+        if let Ok(world) = nodes(&self.cluster, &self.agent).await {
+            self.note_roles(&world, &mut seen.roles).await;
+            seen.world = world;
+        }
+        for proof in proofs {
+            if !proof.is_complete(&seen.world) {
+                self.advance(proof, &seen.world).await;
             }
         }
-        (proofs, last)
     }
 
-    async fn advance(&self, proof: &mut Proof, world: &World, elapsed: Duration) {
+    async fn advance(&self, proof: &mut Proof, world: &World) {
         let clock = self.recorder.clock();
+        let elapsed_us = clock.now_us().saturating_sub(proof.injected_us());
+        let elapsed = Duration::from_micros(elapsed_us);
         let container = proof.victim().task.container.clone();
         if let Some(at_us) = self.deaths.at(&container) {
             proof.died(at_us);

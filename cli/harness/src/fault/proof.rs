@@ -1,14 +1,18 @@
 //! What proves that a kill took effect, and that its target is back in its place. Pure: fed with looks.
 
-use checker::evidence::FaultEvidence;
+use checker::evidence::{Expected, FaultEvidence};
 use protocol::db::Role;
 
-use crate::target::{Victim, World};
+use crate::{
+    run::plan::FaultPlan,
+    target::{Victim, World},
+};
 
 /// One killed task, and what has been seen since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     name: String,
+    expected: Expected,
     victim: Victim,
     injected_us: u64,
     died_us: Option<u64>,
@@ -22,9 +26,10 @@ pub struct Proof {
 impl Proof {
     /// Nothing seen yet.
     #[must_use]
-    pub fn new(name: String, victim: Victim, injected_us: u64) -> Self {
+    pub fn new(plan: &FaultPlan, victim: Victim, injected_us: u64) -> Self {
         Self {
-            name,
+            name: plan.name(),
+            expected: plan.expected,
             victim,
             injected_us,
             died_us: None,
@@ -39,6 +44,31 @@ impl Proof {
     #[must_use]
     pub fn victim(&self) -> &Victim {
         &self.victim
+    }
+
+    /// When it was injected.
+    #[must_use]
+    pub fn injected_us(&self) -> u64 {
+        self.injected_us
+    }
+
+    /// Whether its target is back in its place.
+    #[must_use]
+    pub fn is_healed(&self) -> bool {
+        self.healed_us.is_some()
+    }
+
+    /// Whether it hit the primary of a database.
+    #[must_use]
+    pub fn hit_primary(&self) -> bool {
+        let node = self.victim.node.as_ref();
+        node.is_some_and(|node| node.role == Role::Primary)
+    }
+
+    /// Whether another primary has committed a write since.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.writable_us.is_some()
     }
 
     /// Its container has ended.
@@ -182,6 +212,7 @@ impl Proof {
             missing: self.missing(world),
             healed_us: self.healed_us,
             writable_us: self.writable_us,
+            expected: self.expected,
         }
     }
 }
@@ -194,7 +225,7 @@ mod tests {
     use crate::{
         target::NodeRole,
         tasks::Running,
-        testing::{database, node},
+        testing::{database, kill, node},
     };
 
     fn running(task: &str) -> Running {
@@ -224,7 +255,7 @@ mod tests {
                 timeline: 1,
             }),
         };
-        Proof::new("kill stock-db-primary".to_owned(), victim, 100)
+        Proof::new(&kill("stock-db-primary"), victim, 100)
     }
 
     #[test]

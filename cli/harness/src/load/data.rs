@@ -69,6 +69,21 @@ impl Data {
         }
     }
 
+    /// The same orders among so many users (50 and up) and items (100 and up).
+    #[must_use]
+    pub fn among(self, users: i64, items: i64) -> Self {
+        Self {
+            sizes: Sizes {
+                users,
+                items,
+                ..self.sizes
+            },
+            poor_users: users / 50,
+            scarce_items: items / 100,
+            ..self
+        }
+    }
+
     /// Resets the shop's rows 0 and up to this data.
     ///
     /// # Errors

@@ -49,6 +49,29 @@ pub struct Figures {
     pub max_ms: f64,
 }
 
+/// What a stretch of a load met.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Stretch {
+    /// Checkouts that ended.
+    pub checkouts: u64,
+    /// Of those: ok, or a business rejection.
+    pub served: u64,
+    /// Of the served ones.
+    pub p99_ms: f64,
+}
+
+impl Stretch {
+    /// Served of ended, 0 to 1; 0 where none ended.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts of one run")]
+    pub fn served_ratio(&self) -> f64 {
+        if self.checkouts == 0 {
+            return 0.0;
+        }
+        self.served as f64 / self.checkouts as f64
+    }
+}
+
 /// Shared by every request of a load.
 #[derive(Debug)]
 pub struct Stats(Mutex<Inner>);
@@ -57,6 +80,9 @@ pub struct Stats(Mutex<Inner>);
 struct Inner {
     figures: Figures,
     latency: Histogram<u64>,
+    stretch: Stretch,
+    /// Of the checkouts of the stretch.
+    stretch_latency: Histogram<u64>,
 }
 
 impl Default for Stats {
@@ -66,6 +92,8 @@ impl Default for Stats {
             .unwrap_or_else(|_wrong| unreachable!("the histogram's bounds are constants"));
         Self(Mutex::new(Inner {
             figures: Figures::default(),
+            stretch: Stretch::default(),
+            stretch_latency: latency.clone(),
             latency,
         }))
     }
@@ -107,18 +135,38 @@ impl Stats {
             if served {
                 inner.latency.saturating_record(latency_us);
             }
+            if matches!(op, Op::Checkout { .. }) {
+                inner.stretch.checkouts += 1;
+                inner.stretch.served += u64::from(served);
+                if served {
+                    inner.stretch_latency.saturating_record(latency_us);
+                }
+            }
         });
+    }
+
+    /// Begins a new stretch.
+    pub fn begin_stretch(&self) {
+        self.with(|inner| {
+            inner.stretch = Stretch::default();
+            inner.stretch_latency.reset();
+        });
+    }
+
+    /// What the stretch has met so far.
+    #[must_use]
+    pub fn stretch(&self) -> Stretch {
+        self.with(|inner| Stretch {
+            p99_ms: ms(&inner.stretch_latency, 0.99),
+            ..inner.stretch
+        })
     }
 
     /// Everything so far.
     #[must_use]
     pub fn figures(&self) -> Figures {
         self.with(|inner| {
-            let at = |quantile| {
-                #[allow(clippy::cast_precision_loss, reason = "microseconds below a minute")]
-                let ms = inner.latency.value_at_quantile(quantile) as f64 / 1000.0;
-                ms
-            };
+            let at = |quantile| ms(&inner.latency, quantile);
             Figures {
                 p50_ms: at(0.5),
                 p90_ms: at(0.9),
@@ -129,6 +177,11 @@ impl Stats {
             }
         })
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "microseconds below a minute")]
+fn ms(latency: &Histogram<u64>, quantile: f64) -> f64 {
+    latency.value_at_quantile(quantile) as f64 / 1000.0
 }
 
 impl Figures {

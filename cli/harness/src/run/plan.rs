@@ -2,9 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use checker::{Budgets, evidence::Expected};
 use serde::{Deserialize, Serialize};
 
-use crate::load::{Data, Profile};
+use super::Shape;
+use crate::{
+    load::{Data, Profile},
+    scenario::condition::Condition,
+};
 
 const FORMAT: &str = "webshop-plan";
 const VERSION: u32 = 1;
@@ -20,9 +25,25 @@ pub struct Plan {
     /// The command, as a person would type it.
     pub command: String,
     pub stack: StackMark,
+    /// Decides every random choice of the run.
+    #[serde(default)]
+    pub seed: u64,
     /// `None`: a fault without load.
     pub load: Option<LoadPlan>,
-    pub faults: Vec<FaultPlan>,
+    /// What must hold before the first step.
+    #[serde(default)]
+    pub baseline: Option<BaselinePlan>,
+    /// One after the other.
+    #[serde(default)]
+    pub steps: Vec<StepPlan>,
+    /// What each fault would have hit before the run began, in the order of the steps.
+    #[serde(default)]
+    pub targets: Vec<Vec<String>>,
+    #[serde(default)]
+    pub settle: SettlePlan,
+    /// What the run must reach for a PASS.
+    #[serde(default)]
+    pub budgets: Budgets,
 }
 
 /// Which stack it ran on.
@@ -43,13 +64,59 @@ pub struct LoadPlan {
     pub length_ms: u64,
 }
 
+/// A stretch of load before the first step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselinePlan {
+    pub length_ms: u64,
+    pub timeout_ms: u64,
+    /// Served checkouts of those that ended, 0 to 1.
+    pub served_ratio_min: Option<f64>,
+    /// Of served checkouts.
+    pub p99_ms_max: Option<u64>,
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepPlan {
+    Kill(FaultPlan),
+    Wait { until: Condition, timeout_ms: u64 },
+    Load { length_ms: u64 },
+}
+
+impl StepPlan {
+    /// The fault, where it is one.
+    #[must_use]
+    pub fn fault(&self) -> Option<&FaultPlan> {
+        match self {
+            Self::Kill(fault) => Some(fault),
+            Self::Wait { .. } | Self::Load { .. } => None,
+        }
+    }
+
+    pub(crate) fn fault_mut(&mut self) -> Option<&mut FaultPlan> {
+        match self {
+            Self::Kill(fault) => Some(fault),
+            Self::Wait { .. } | Self::Load { .. } => None,
+        }
+    }
+}
+
 /// A fault that is to be injected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultPlan {
     pub kill: String,
-    /// From the beginning of the load.
-    pub at_ms: u64,
     pub count: Count,
+    /// From the end of the step before.
+    pub after_ms: u64,
+    /// What must be seen first.
+    pub when: Option<Condition>,
+    /// How long that may take.
+    pub within_ms: u64,
+    #[serde(default)]
+    pub expected: Expected,
+    /// Chooses among the tasks that the target matches.
+    pub seed: u64,
 }
 
 impl FaultPlan {
@@ -59,10 +126,28 @@ impl FaultPlan {
         format!("kill {}", self.kill)
     }
 
-    /// When, from the beginning of the load.
+    /// When, after the step before.
     #[must_use]
-    pub fn at(&self) -> Duration {
-        Duration::from_millis(self.at_ms)
+    pub fn after(&self) -> Duration {
+        Duration::from_millis(self.after_ms)
+    }
+}
+
+/// How the stack comes to rest before it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettlePlan {
+    /// How long that may take.
+    pub timeout_ms: u64,
+    /// Between the two final reads.
+    pub stable_ms: u64,
+}
+
+impl Default for SettlePlan {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 120_000,
+            stable_ms: 3_000,
+        }
     }
 }
 
@@ -93,23 +178,37 @@ impl std::str::FromStr for Count {
 impl Plan {
     /// A plan of this program's version.
     #[must_use]
-    pub fn new(name: &str, command: &str, stack: StackMark) -> Self {
+    pub fn new(shape: Shape, stack: StackMark) -> Self {
+        let Shape {
+            name,
+            command,
+            seed,
+            load,
+            baseline,
+            steps,
+            settle,
+            budgets,
+        } = shape;
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
             webshop: env!("CARGO_PKG_VERSION").to_owned(),
-            name: name.to_owned(),
-            command: command.to_owned(),
+            name,
+            command,
             stack,
-            load: None,
-            faults: Vec::new(),
+            seed,
+            load,
+            baseline,
+            steps,
+            targets: Vec::new(),
+            settle,
+            budgets,
         }
     }
 
-    /// What decides the random choices: the load's seed, and a fixed one without load.
-    #[must_use]
-    pub fn seed(&self) -> u64 {
-        self.load.as_ref().map_or(0, |load| load.profile.seed)
+    /// The faults among the steps.
+    pub fn faults(&self) -> impl Iterator<Item = &FaultPlan> {
+        self.steps.iter().filter_map(StepPlan::fault)
     }
 
     /// Whether it is a plan that this program can read.

@@ -1,22 +1,33 @@
-//! Plays the faults of a run against its load, and decides when the load ends.
+//! Plays the steps of a run against its load, and decides when the load ends.
 
 use std::{sync::Arc, time::Duration};
 
 use checker::Evidence;
-use tokio::{sync::watch, time::Instant};
+use protocol::{agent::Cluster as Database, db::Role};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{AFTERWARDS, OVERTIME_MAX, plan::FaultPlan, plan::Plan, split_brain};
+use super::{
+    AFTERWARDS, OVERTIME_MAX,
+    plan::{BaselinePlan, FaultPlan, Plan, StepPlan},
+    split_brain,
+};
 use crate::{
     error::{Error, Result},
     event::Event,
-    fault::{self, Observer, Proof},
+    fault::{self, Observer, Proof, Seen},
     load::Stats,
-    target::World,
+    scenario::condition::{Condition, Moment},
+    units::human,
 };
 
 /// Between two lines of progress.
 const TELL_EVERY: Duration = Duration::from_millis(250);
+/// Between two looks at the stack or at the counts.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) struct Timeline<'a> {
     pub(super) plan: &'a Plan,
@@ -27,28 +38,41 @@ pub(super) struct Timeline<'a> {
     pub(super) stop: CancellationToken,
 }
 
+/// What has become of the faults so far.
+#[derive(Debug, Default)]
+struct Played {
+    proofs: Vec<Proof>,
+    seen: Seen,
+    evidence: Evidence,
+}
+
+/// How waiting ended.
+enum Waited {
+    Seen,
+    /// Told for people: for how long, and for what.
+    InVain(String),
+    Stopped,
+}
+
 impl Timeline<'_> {
     /// Plays it to its end and gives what was seen.
     pub(super) async fn play(self) -> Evidence {
         let start = Instant::now();
         let planned = Duration::from_millis(self.plan.load.as_ref().map_or(0, |l| l.length_ms));
-        let faults = self.faults(start, planned);
         let evidence = tokio::select! {
-            evidence = faults => evidence,
+            evidence = self.steps() => evidence,
             () = self.tell(start, planned) => Evidence::default(),
         };
         if self.plan.load.is_some() {
-            let end = match evidence
+            let healed = evidence
                 .faults
                 .iter()
-                .any(|fault| fault.healed_us.is_some())
-            {
-                true => planned.max(start.elapsed() + AFTERWARDS),
-                false => planned.max(start.elapsed()),
-            };
+                .any(|fault| fault.healed_us.is_some());
+            let afterwards = if healed { AFTERWARDS } else { Duration::ZERO };
+            let end = planned.max(start.elapsed() + afterwards);
             self.end.send_replace(end);
             tokio::select! {
-                () = tokio::time::sleep_until(start + end) => {}
+                () = sleep_until(start + end) => {}
                 () = self.stop.cancelled() => {}
                 () = self.tell(start, planned) => {}
             }
@@ -69,56 +93,148 @@ impl Timeline<'_> {
                     fail: figures.fail,
                     info: figures.info,
                     in_flight: figures.in_flight,
+                    p99_ms: figures.p99_ms,
                 });
             }
         }
     }
 
-    async fn faults(&self, start: Instant, planned: Duration) -> Evidence {
-        let mut evidence = Evidence::default();
-        let mut proofs = Vec::new();
-        for fault in &self.plan.faults {
-            // Without load there is nothing to come before the fault.
-            let at = if self.plan.load.is_some() {
-                fault.at()
-            } else {
-                Duration::ZERO
-            };
-            tokio::select! {
-                () = tokio::time::sleep_until(start + at) => {}
-                () = self.stop.cancelled() => {}
+    async fn steps(&self) -> Evidence {
+        let mut played = Played::default();
+        let events = &self.observer.cluster.events;
+        let phase = |name: &str| {
+            events.emit(Event::Phase {
+                name: name.to_owned(),
+            });
+        };
+        let begins = match &self.plan.baseline {
+            Some(baseline) => {
+                phase("baseline");
+                self.reach(baseline).await
             }
-            match self.inject(fault).await {
-                Ok(injected) => proofs.extend(injected),
-                Err(error) => {
-                    let now_us = self.observer.recorder.clock().now_us();
-                    evidence
-                        .faults
-                        .push(fault::never(fault, &error.to_string()));
-                    evidence.split_brains.extend(split_brain(&error, now_us));
-                    if !matches!(error, Error::SplitBrain { .. } | Error::Interrupted) {
-                        evidence.harness_errors.push(describe(&error));
+            None => Waited::Seen,
+        };
+        phase("timeline");
+        if let Waited::InVain(why) = begins {
+            for fault in self.plan.faults() {
+                played
+                    .evidence
+                    .faults
+                    .push(fault::never(fault, "its baseline was never reached"));
+            }
+            played.evidence.unmet.push(why);
+            return played.evidence;
+        }
+        for step in &self.plan.steps {
+            match step {
+                StepPlan::Kill(fault) => self.kill(fault, &mut played).await,
+                StepPlan::Wait { until, timeout_ms } => {
+                    let limit = Duration::from_millis(*timeout_ms);
+                    if let Waited::InVain(why) = self.wait_for(until, limit, &mut played).await {
+                        self.note("wait", &why).await;
+                        played.evidence.unmet.push(why);
                     }
+                }
+                StepPlan::Load { length_ms } => {
+                    self.pass(Duration::from_millis(*length_ms), &mut played)
+                        .await;
                 }
             }
         }
-        let deadline = start + planned.max(start.elapsed()) + OVERTIME_MAX;
-        let world = if proofs.is_empty() {
-            World::default()
-        } else {
-            let (followed, world) = self.observer.follow(proofs, deadline, &self.stop).await;
-            proofs = followed;
-            world
-        };
+        self.follow(&mut played).await;
+        let Played {
+            proofs,
+            seen,
+            mut evidence,
+        } = played;
         for proof in &proofs {
-            let seen = proof.evidence(&world);
-            self.observer
-                .recorder
-                .event("fault", &seen.target, seen.seen.join("; "))
+            let fault = proof.evidence(&seen.world);
+            let recorder = &self.observer.recorder;
+            recorder
+                .event("fault", &fault.target, fault.seen.join("; "))
                 .await;
-            evidence.faults.push(seen);
+            evidence.faults.push(fault);
         }
         evidence
+    }
+
+    /// Waits until a whole stretch of load was as good as the baseline asks.
+    async fn reach(&self, baseline: &BaselinePlan) -> Waited {
+        let (length, limit) = (
+            Duration::from_millis(baseline.length_ms),
+            Duration::from_millis(baseline.timeout_ms),
+        );
+        let deadline = Instant::now() + limit;
+        loop {
+            self.stats.begin_stretch();
+            tokio::select! {
+                () = tokio::time::sleep(length) => {}
+                () = self.stop.cancelled() => return Waited::Stopped,
+            }
+            let found = self.stats.stretch();
+            let text = format!(
+                "baseline: {:.1} % of {} checkouts served, p99 {:.0} ms",
+                found.served_ratio() * 100.0,
+                found.checkouts,
+                found.p99_ms
+            );
+            self.note("baseline", &text).await;
+            let served = baseline
+                .served_ratio_min
+                .is_none_or(|min| found.served_ratio() >= min);
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds")]
+            let quick = baseline
+                .p99_ms_max
+                .is_none_or(|max| found.p99_ms <= max as f64);
+            if served && quick && found.checkouts > 0 {
+                return Waited::Seen;
+            }
+            if Instant::now() + length > deadline {
+                return Waited::InVain(format!("not reached within {}: {text}", human(limit)));
+            }
+        }
+    }
+
+    async fn kill(&self, fault: &FaultPlan, played: &mut Played) {
+        if self.plan.load.is_some() {
+            self.pass(fault.after(), played).await;
+        }
+        let waited = match &fault.when {
+            Some(condition) => {
+                let limit = Duration::from_millis(fault.within_ms);
+                self.wait_for(condition, limit, played).await
+            }
+            None => Waited::Seen,
+        };
+        match waited {
+            Waited::Seen => {}
+            Waited::InVain(why) => {
+                self.note("fault", &why).await;
+                played.evidence.faults.push(fault::never(fault, &why));
+                return;
+            }
+            Waited::Stopped => {
+                played
+                    .evidence
+                    .faults
+                    .push(fault::never(fault, "the run was interrupted"));
+                return;
+            }
+        }
+        match self.inject(fault).await {
+            Ok(injected) => played.proofs.extend(injected),
+            Err(error) => {
+                let evidence = &mut played.evidence;
+                let now_us = self.observer.recorder.clock().now_us();
+                evidence
+                    .faults
+                    .push(fault::never(fault, &error.to_string()));
+                evidence.split_brains.extend(split_brain(&error, now_us));
+                if !matches!(error, Error::SplitBrain { .. } | Error::Interrupted) {
+                    evidence.harness_errors.push(describe(&error));
+                }
+            }
+        }
     }
 
     async fn inject(&self, fault: &FaultPlan) -> Result<Vec<Proof>> {
@@ -131,12 +247,12 @@ impl Timeline<'_> {
             recorder,
             ..
         } = &self.observer;
-        let victims = fault::resolve(cluster, agent, fault, self.plan.seed()).await?;
+        let victims = fault::resolve(cluster, agent, fault).await?;
         let injected = fault::kill(cluster, recorder, &victims).await?;
         let proofs: Vec<Proof> = victims
             .into_iter()
             .zip(injected)
-            .map(|(victim, at_us)| Proof::new(fault.name(), victim, at_us))
+            .map(|(victim, at_us)| Proof::new(fault, victim, at_us))
             .collect();
         for proof in &proofs {
             let name = proof.victim().task.name();
@@ -146,6 +262,144 @@ impl Timeline<'_> {
         }
         Ok(proofs)
     }
+
+    /// Lets time pass.
+    async fn pass(&self, length: Duration, played: &mut Played) {
+        let end = Instant::now() + length;
+        while Instant::now() < end && !self.stop.is_cancelled() {
+            self.look(end, played).await;
+        }
+    }
+
+    async fn wait_for(&self, until: &Condition, limit: Duration, played: &mut Played) -> Waited {
+        let deadline = Instant::now() + limit;
+        loop {
+            if self.stop.is_cancelled() {
+                return Waited::Stopped;
+            }
+            if until.holds(&self.moment(played)) {
+                return Waited::Seen;
+            }
+            if Instant::now() >= deadline {
+                return Waited::InVain(format!("`{until}` was not seen within {}", human(limit)));
+            }
+            self.look(deadline, played).await;
+        }
+    }
+
+    /// Goes on until every fault is proved and healed, or it has taken too long.
+    async fn follow(&self, played: &mut Played) {
+        let deadline = Instant::now() + OVERTIME_MAX;
+        while !played.is_complete() && Instant::now() < deadline && !self.stop.is_cancelled() {
+            self.look(deadline, played).await;
+        }
+    }
+
+    /// Looks at the stack once where a fault is in effect, and waits for the next look, or until `end`.
+    async fn look(&self, end: Instant, played: &mut Played) {
+        let next = (Instant::now() + LOOK_EVERY).min(end);
+        let looks = async {
+            if !played.is_complete() {
+                let Played { proofs, seen, .. } = &mut *played;
+                self.observer.look(proofs, seen).await;
+                self.show(proofs, seen);
+            }
+            sleep_until(next).await;
+        };
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = looks => {}
+        }
+    }
+
+    /// Tells what the look saw.
+    fn show(&self, proofs: &[Proof], seen: &Seen) {
+        let events = &self.observer.cluster.events;
+        let now_us = self.observer.recorder.clock().now_us();
+        events.emit(Event::Roles {
+            databases: seen.world.databases.iter().map(roles).collect(),
+        });
+        for proof in proofs {
+            let fault = proof.evidence(&seen.world);
+            let until_us = fault.healed_us.unwrap_or(now_us);
+            events.emit(Event::Fault {
+                elapsed: Duration::from_micros(until_us.saturating_sub(proof.injected_us())),
+                name: fault.name,
+                target: fault.target,
+                seen: fault.seen,
+                healed: fault.healed_us.is_some(),
+            });
+        }
+    }
+
+    fn moment(&self, played: &Played) -> Moment {
+        let figures = self.stats.figures();
+        let checkouts = figures
+            .operations
+            .get("checkout")
+            .copied()
+            .unwrap_or_default();
+        let active = played
+            .proofs
+            .iter()
+            .filter(|proof| !proof.is_healed())
+            .count();
+        let mut hits = played
+            .proofs
+            .iter()
+            .filter(|proof| proof.hit_primary())
+            .peekable();
+        Moment {
+            ok_checkouts: checkouts.ok,
+            ok: figures.ok,
+            failed: figures.fail,
+            unknown: figures.info,
+            in_flight: figures.in_flight,
+            active_faults: active as u64,
+            new_primary: hits.peek().is_some() && hits.all(Proof::is_writable),
+        }
+    }
+
+    async fn note(&self, kind: &'static str, text: &str) {
+        self.observer.cluster.events.note(text);
+        self.observer
+            .recorder
+            .event(kind, &self.plan.name, text)
+            .await;
+    }
+}
+
+impl Played {
+    /// Everything has been seen of every fault that there is to see.
+    fn is_complete(&self) -> bool {
+        self.proofs
+            .iter()
+            .all(|proof| proof.is_complete(&self.seen.world))
+    }
+}
+
+/// `stock: stock-db-1 primary on timeline 3; stock-db-0 standby, stock-db-2 away`
+fn roles(database: &Database) -> String {
+    let primaries = database.primaries();
+    let lead = match primaries.as_slice() {
+        [] => "no primary".to_owned(),
+        primaries => {
+            let named = primaries
+                .iter()
+                .map(|node| format!("{} primary on timeline {}", node.name, node.timeline));
+            named.collect::<Vec<_>>().join(", ")
+        }
+    };
+    let others = database.nodes.iter().filter_map(|node| match &node.state {
+        Some(state) if state.role == Role::Primary => None,
+        Some(state) if state.role == Role::Standby && !state.streaming => {
+            Some(format!("{} standby without a stream", node.name))
+        }
+        Some(state) => Some(format!("{} {:?}", node.name, state.role).to_lowercase()),
+        None => Some(format!("{} away", node.name)),
+    });
+    let others: Vec<String> = others.collect();
+    format!("{}: {lead}; {}", database.name, others.join(", "))
 }
 
 fn describe(error: &dyn std::error::Error) -> String {

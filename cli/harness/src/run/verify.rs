@@ -4,12 +4,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use checker::{
-    Budgets, Evidence, History, Initial, Judgement, Run, Snapshot, history::Op, judge,
-    snapshot::Subject,
+    Evidence, History, Initial, Judgement, Run, Snapshot, history::Op, judge, snapshot::Subject,
 };
 use protocol::OrderId;
 
-use super::{CALL_TIMEOUT, client, mark, plan::Plan};
+use super::{
+    CALL_TIMEOUT, client, mark,
+    plan::{Plan, SettlePlan},
+};
 use crate::{
     agent::Agent,
     cluster::Cluster,
@@ -34,16 +36,13 @@ pub struct Options {
     pub settle: Duration,
     /// Between the two final reads.
     pub stable_for: Duration,
-    /// Read anew even where the run has its final reads.
-    pub again: bool,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl From<SettlePlan> for Options {
+    fn from(plan: SettlePlan) -> Self {
         Self {
-            settle: Duration::from_secs(120),
-            stable_for: Duration::from_secs(3),
-            again: false,
+            settle: Duration::from_millis(plan.timeout_ms),
+            stable_for: Duration::from_millis(plan.stable_ms),
         }
     }
 }
@@ -70,8 +69,7 @@ impl Recorded {
         // A run that was killed wrote no evidence: its faults are then unproved.
         let unproved = || Evidence {
             faults: plan
-                .faults
-                .iter()
+                .faults()
                 .map(|fault| fault::never(fault, "what became of it: the run was cut short"))
                 .collect(),
             ..Evidence::default()
@@ -92,7 +90,7 @@ impl Recorded {
             initial: self.initial.as_ref().unwrap_or(&nothing),
             snapshots: &self.snapshots,
             evidence: &self.evidence,
-            budgets: &Budgets::default(),
+            budgets: &self.plan.budgets,
         })
     }
 }
@@ -133,8 +131,15 @@ pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result
     let client = client(cluster, &overview, CALL_TIMEOUT)?;
     let agent = Agent::new(cluster);
 
+    let phase = |name: &str| {
+        cluster.events.emit(Event::Phase {
+            name: name.to_owned(),
+        });
+    };
+    phase("settle");
     recorded.evidence.settle = settle(cluster, &agent, options.settle).await?;
     heal(&mut recorded);
+    phase("verify");
     if let Some(initial) = recorded.initial.take() {
         recorded.snapshots = reads(cluster, &agent, &initial, options.stable_for).await?;
         recorded.initial = Some(initial);

@@ -4,7 +4,7 @@
 const SHOWN_MAX: usize = 3;
 
 /// The nearest of `known`, best first; only those that a slip of the finger explains.
-pub(super) fn names(text: &str, known: &[String]) -> Vec<String> {
+pub(crate) fn names(text: &str, known: &[String]) -> Vec<String> {
     let limit = (text.chars().count() / 4).clamp(1, 3);
     let mut ranked: Vec<(usize, &String)> = known
         .iter()
@@ -19,20 +19,23 @@ pub(super) fn names(text: &str, known: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Levenshtein: how many letters to insert, delete or replace.
+/// How many letters to insert, delete, replace or swap with their neighbour ("optimal string alignment").
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -44,7 +47,7 @@ mod tests {
         for (a, b, slips) in [
             ("", "", 0),
             ("order", "oder", 1),
-            ("kafka", "kakfa", 2),
+            ("kafka", "kakfa", 1),
             ("a", "", 1),
         ] {
             assert_eq!(distance(a, b), slips, "{a} {b}");

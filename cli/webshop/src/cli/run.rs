@@ -67,6 +67,7 @@ Examples:
   webshop chaos --kill order.1 --at 5s --for 20s --verify
   webshop chaos --kill stock --count all
   webshop chaos --kill order-db-primary --dry-run
+  webshop chaos --kill redis --print-scenario > scenarios/redis.yaml
   webshop chaos clear"
 )]
 pub(crate) struct ChaosArgs {
@@ -99,6 +100,10 @@ pub(crate) struct ChaosArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
+    /// Print the scenario file that these options amount to, and change nothing
+    #[arg(long, conflicts_with_all = ["no_load", "dry_run", "verify"])]
+    pub(crate) print_scenario: bool,
+
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
 
@@ -128,7 +133,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) again: bool,
 
-    /// How long the stack may take to settle
-    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = units::duration)]
-    pub(crate) settle_timeout: Duration,
+    /// How long the stack may take to settle [default: as the run's plan says]
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    pub(crate) settle_timeout: Option<Duration>,
 }

@@ -7,9 +7,13 @@ use checker::availability::{self, Recovery};
 use checker::evidence::FaultEvidence;
 use harness::error::Error;
 use harness::fault;
-use harness::run::plan::{Count, FaultPlan};
-use harness::run::verify::Options;
-use harness::run::{self, OVERTIME_MAX, Prepared, Report};
+use harness::recorder::unix_ms;
+use harness::run::plan::SettlePlan;
+use harness::run::{self, Prepared, Report};
+use harness::scenario::quantity::Span;
+use harness::scenario::{
+    CountOf, DataShape, Evidence, Kill, Scenario, Settle, Slo, Stack, Step, VERSION,
+};
 
 use super::{load, targets, verify};
 use crate::cli::{ChaosArgs, ChaosCommand};
@@ -24,24 +28,25 @@ pub(crate) async fn run(args: ChaosArgs, session: Session) -> anyhow::Result<Exi
     let Some(target) = args.kill.clone() else {
         bail!("nothing to do: give --kill TARGET");
     };
+    let scenario = scenario(&args, &target);
+    if args.print_scenario {
+        session.printer.line(scenario.to_yaml()?.trim_end())?;
+        return Ok(Exit::Pass);
+    }
     let cluster = session.cluster().await?;
-    let plan = FaultPlan {
-        kill: target,
-        at_ms: load::millis(args.at),
-        count: args.count.unwrap_or(Count::Default),
-    };
-    let load =
-        (!args.no_load).then(|| load::plan(&args.shape, args.at + args.length, OVERTIME_MAX));
-    let name = args.shape.name.clone().unwrap_or_else(|| plan.name());
-    let command = format!("webshop chaos --kill {}", plan.kill);
-    let prepared = match run::prepare(&cluster, &name, &command, load, vec![plan.clone()]).await {
+    let seed = args.shape.seed.unwrap_or_else(unix_ms);
+    let mut shape = scenario.shape(seed, &format!("webshop chaos --kill {target}"));
+    if args.no_load {
+        shape.load = None;
+    }
+    let prepared = match run::prepare(&cluster, shape).await {
         Err(error @ Error::SplitBrain { .. }) => {
             session.printer.error(&error.to_string());
             return Ok(Exit::Violation);
         }
         prepared => prepared?,
     };
-    let hits = hits(&plan, &prepared, &args);
+    let hits = hits(&target, &prepared, &args);
     if args.dry_run {
         session.printer.line(&hits)?;
         return Ok(Exit::Pass);
@@ -50,12 +55,62 @@ pub(crate) async fn run(args: ChaosArgs, session: Session) -> anyhow::Result<Exi
     let report = prepared.run(&session.runs()).await?;
     show(&session, &report)?;
     if args.verify {
-        return verify::judge(&session, &cluster, &report.dir, Options::default()).await;
+        return verify::judge(
+            &session,
+            &cluster,
+            &report.dir,
+            SettlePlan::default().into(),
+        )
+        .await;
     }
     Ok(exit(&report))
 }
 
-fn hits(plan: &FaultPlan, prepared: &Prepared, args: &ChaosArgs) -> String {
+/// The scenario that the options amount to.
+fn scenario(args: &ChaosArgs, target: &str) -> Scenario {
+    let kill = Kill {
+        target: target.to_owned().into(),
+        count: args.count.map(CountOf),
+    };
+    let fault = Step {
+        kill: Some(kill),
+        after: Span(args.at),
+        ..Step::default()
+    };
+    let called = args.shape.name.clone();
+    Scenario {
+        version: VERSION.into(),
+        name: called
+            .unwrap_or_else(|| format!("kill-{}", slug(target)))
+            .into(),
+        about: String::new(),
+        tags: Vec::new(),
+        seed: args.shape.seed,
+        stack: Stack::default(),
+        data: DataShape::default(),
+        load: load::shape(&args.shape),
+        baseline: None,
+        timeline: vec![fault.into(), Step::stretch(args.length).into()],
+        settle: Settle::default(),
+        evidence: Evidence::default().into(),
+        slo: Slo::default(),
+        known_gaps: Vec::new(),
+    }
+}
+
+/// A target as part of a name.
+fn slug(target: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '-' {
+            c
+        } else {
+            '-'
+        }
+    };
+    target.chars().map(plain).collect()
+}
+
+fn hits(target: &str, prepared: &Prepared, args: &ChaosArgs) -> String {
     let victims: Vec<String> = prepared
         .victims
         .iter()
@@ -71,7 +126,7 @@ fn hits(plan: &FaultPlan, prepared: &Prepared, args: &ChaosArgs) -> String {
             args.shape.rate
         )
     };
-    format!("{} -> {}, {when}", plan.name(), victims.join(", "))
+    format!("kill {target} -> {}, {when}", victims.join(", "))
 }
 
 /// Without a verdict the exit code says no more than whether the fault is proved.
@@ -92,7 +147,7 @@ fn exit(report: &Report) -> Exit {
     }
 }
 
-fn show(session: &Session, report: &Report) -> anyhow::Result<()> {
+pub(crate) fn show(session: &Session, report: &Report) -> anyhow::Result<()> {
     for fault in &report.evidence.faults {
         session.printer.line(&fault_line(fault))?;
     }

@@ -1,10 +1,10 @@
 //! `webshop load`.
 
-use std::time::Duration;
-
-use harness::load::{Data, Figures, Offered, Profile};
+use harness::load::{Figures, Offered};
 use harness::recorder::unix_ms;
-use harness::run::{self, Report, plan::LoadPlan};
+use harness::run::{self, Report};
+use harness::scenario::quantity::{Rate, Span};
+use harness::scenario::{DataShape, Evidence, Load, Scenario, Settle, Slo, Stack, Step, VERSION};
 use harness::units::human;
 
 use crate::cli::{LoadArgs, ShapeArgs};
@@ -14,10 +14,27 @@ use crate::session::Session;
 /// Loads the shop and records the run.
 pub(crate) async fn run(args: LoadArgs, session: Session) -> anyhow::Result<Exit> {
     let cluster = session.cluster().await?;
-    let plan = plan(&args.shape, args.length, Duration::ZERO);
-    let name = args.shape.name.unwrap_or_else(|| "load".to_owned());
+    let name = args.shape.name.clone().unwrap_or_else(|| "load".to_owned());
+    let scenario = Scenario {
+        version: VERSION.into(),
+        name: name.into(),
+        about: String::new(),
+        tags: Vec::new(),
+        seed: args.shape.seed,
+        stack: Stack::default(),
+        data: DataShape::default(),
+        load: shape(&args.shape),
+        baseline: None,
+        timeline: vec![Step::stretch(args.length).into()],
+        settle: Settle::default(),
+        evidence: Evidence::default().into(),
+        slo: Slo::default(),
+        known_gaps: Vec::new(),
+    };
+    // No seed asked for: any will do, and the plan keeps it.
+    let seed = args.shape.seed.unwrap_or_else(unix_ms);
     let command = format!("webshop load --rate {}/s", args.shape.rate);
-    let prepared = run::prepare(&cluster, &name, &command, Some(plan), Vec::new()).await?;
+    let prepared = run::prepare(&cluster, scenario.shape(seed, &command)).await?;
     let report = prepared.run(&session.runs()).await?;
     show(&session, &report)?;
     for error in &report.evidence.harness_errors {
@@ -30,25 +47,14 @@ pub(crate) async fn run(args: LoadArgs, session: Session) -> anyhow::Result<Exit
     })
 }
 
-/// The load that the options ask for; `overtime` is how much longer it may have to go on.
-pub(crate) fn plan(shape: &ShapeArgs, length: Duration, overtime: Duration) -> LoadPlan {
-    let profile = Profile {
-        rate: shape.rate,
-        mix: shape.mix.clone(),
-        // No seed asked for: any will do, and the plan keeps it.
-        seed: shape.seed.unwrap_or_else(unix_ms),
-        request_timeout_ms: millis(shape.request_timeout),
-        retries: shape.retries,
-    };
-    LoadPlan {
-        data: Data::for_load(&profile, length + overtime),
-        profile,
-        length_ms: millis(length),
+/// The load that the options ask for.
+pub(crate) fn shape(args: &ShapeArgs) -> Load {
+    Load {
+        rate: Rate(args.rate),
+        mix: args.mix.clone(),
+        request_timeout: Span(args.request_timeout),
+        retries: args.retries.into(),
     }
-}
-
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Prints what the load met.

@@ -41,7 +41,7 @@ pub(crate) async fn run(args: UpArgs, session: Session) -> anyhow::Result<Exit> 
 }
 
 /// The stack file's variables that have no option: whatever begins with `WEBSHOP_`.
-fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("WEBSHOP_"))

@@ -22,11 +22,8 @@ pub(crate) async fn run(args: VerifyArgs, session: Session) -> anyhow::Result<Ex
     {
         return show(&session, &dir, &verified);
     }
-    dir.plan()?;
-    let options = Options {
-        settle: args.settle_timeout,
-        ..Options::default()
-    };
+    let mut options = Options::from(dir.plan()?.settle);
+    options.settle = args.settle_timeout.unwrap_or(options.settle);
     let cluster = session.cluster().await?;
     judge(&session, &cluster, &dir, options).await
 }
@@ -42,7 +39,7 @@ pub(crate) async fn judge(
     show(session, dir, &verified)
 }
 
-fn show(session: &Session, dir: &RunDir, verified: &Verified) -> anyhow::Result<Exit> {
+pub(crate) fn show(session: &Session, dir: &RunDir, verified: &Verified) -> anyhow::Result<Exit> {
     let judgement = &verified.judgement;
     if verified.from_stored_reads {
         session
@@ -58,7 +55,7 @@ fn show(session: &Session, dir: &RunDir, verified: &Verified) -> anyhow::Result<
     Ok(exit(judgement.verdict))
 }
 
-fn exit(verdict: Verdict) -> Exit {
+pub(crate) fn exit(verdict: Verdict) -> Exit {
     match verdict {
         Verdict::Pass => Exit::Pass,
         Verdict::Violation => Exit::Violation,
@@ -128,7 +125,7 @@ fn total_lines(judgement: &Judgement) -> Vec<String> {
     ]
 }
 
-fn verdict_line(verdict: Verdict) -> String {
+pub(crate) fn verdict_line(verdict: Verdict) -> String {
     match verdict {
         Verdict::Pass => format!("{}", verdict.to_string().green().bold()),
         Verdict::Violation | Verdict::Harness => format!("{}", verdict.to_string().red().bold()),

@@ -8,6 +8,7 @@ use harness::event::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::lines;
+use super::screen::Screen;
 use crate::printer::Printer;
 
 /// The bars that are on the screen.
@@ -15,6 +16,8 @@ pub(crate) struct Bars {
     printer: Printer,
     builds: HashMap<String, ProgressBar>,
     waiting: Option<ProgressBar>,
+    screen: Screen,
+    live: Option<ProgressBar>,
 }
 
 impl Bars {
@@ -24,6 +27,8 @@ impl Bars {
             printer: printer.clone(),
             builds: HashMap::new(),
             waiting: None,
+            screen: Screen::default(),
+            live: None,
         }
     }
 
@@ -44,10 +49,13 @@ impl Bars {
                 wanted,
                 missing,
             } => self.wait(&lines::waiting(what, *done, *wanted, missing)),
-            Event::Load { .. } => {
-                if let Some(text) = lines::load(event) {
-                    self.wait(&text);
-                }
+            Event::Phase { .. }
+            | Event::Roles { .. }
+            | Event::Fault { .. }
+            | Event::Load { .. } => {
+                self.end_wait();
+                self.screen.take(event);
+                self.show();
             }
             Event::Build { name, .. } => {
                 if let Some(bar) = self.builds.remove(name) {
@@ -70,6 +78,19 @@ impl Bars {
             bar.finish_and_clear();
         }
         self.end_wait();
+        if let Some(bar) = self.live.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// The run's screen below everything else: it is drawn in place and leaves nothing behind.
+    fn show(&mut self) {
+        let bar = self.live.get_or_insert_with(|| {
+            let bar = self.printer.bars().add(ProgressBar::new_spinner());
+            bar.set_style(style("{msg}"));
+            bar
+        });
+        bar.set_message(self.screen.text());
     }
 
     fn tell(&self, event: &Event) {

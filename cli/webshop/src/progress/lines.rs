@@ -70,7 +70,12 @@ pub(super) fn settled(event: &Event) -> Option<String> {
             Change::Unchanged => None,
         },
         Event::Reached { what, took } => Some(format!("{what} after {}", human(*took))),
-        Event::Waiting { .. } | Event::Load { .. } => None,
+        // The notes around them say as much.
+        Event::Waiting { .. }
+        | Event::Load { .. }
+        | Event::Phase { .. }
+        | Event::Roles { .. }
+        | Event::Fault { .. } => None,
     }
 }
 
@@ -95,6 +100,7 @@ pub(super) fn load(event: &Event) -> Option<String> {
         fail,
         info,
         in_flight,
+        p99_ms: _,
     } = event
     else {
         return None;

@@ -31,6 +31,8 @@ fn every_command_explains_itself() {
         "images",
         "load",
         "chaos",
+        "run",
+        "scenario",
         "verify",
         "completions",
     ] {

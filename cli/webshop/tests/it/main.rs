@@ -3,5 +3,6 @@
 
 mod help;
 mod refusals;
+mod scenario;
 mod tidy;
 mod verify;

@@ -1,0 +1,510 @@
+//! Scenario files: what a run is to do, written down. Strict YAML: unknown keys, missing units,
+//! duplicate keys and anchors are refused with file, line and column.
+
+pub mod condition;
+pub mod draw;
+pub mod explain;
+pub mod file;
+pub mod gaps;
+pub mod place;
+pub mod plan;
+pub mod quantity;
+pub mod suite;
+pub mod tags;
+pub mod validate;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::{
+    condition::Condition,
+    place::Placed,
+    quantity::{AtLeast, AtMost, Number, Rate, Share, Span, Spans},
+};
+use crate::{load::Mix, run::plan::Count};
+
+/// The version of the format that this program reads.
+pub const VERSION: u32 = 1;
+
+/// A whole scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The version of the format: 1.
+    pub version: Placed<u32>,
+    /// What the run and its reports are called: letters, digits and `-`.
+    pub name: Placed<String>,
+    /// What it shows, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// What `--tags` selects by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Decides every random choice. Without one each run draws its own and says which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stack: Stack,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub data: DataShape,
+    #[serde(default)]
+    pub load: Load,
+    /// What must hold before the timeline begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// What happens, one step after the other.
+    pub timeline: Vec<Placed<Step>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settle: Settle,
+    /// What must have been seen for a PASS.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub evidence: Placed<Evidence>,
+    /// What is too slow although it is consistent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub slo: Slo,
+    /// Violations that are known: green while they show, red when they no longer do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_gaps: Vec<KnownGap>,
+}
+
+/// The JSON Schema of scenario files.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Scenario)
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Which stack it needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stack {
+    #[serde(default)]
+    pub profile: ProfileName,
+}
+
+/// A profile of the stack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfileName {
+    /// Three nodes per database, three brokers, two replicas of each service.
+    #[default]
+    Full,
+    /// One of everything: no failover.
+    Small,
+}
+
+/// The data that the load works on. There are always as many orders as the load may need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataShape {
+    #[serde(default = "DataShape::many")]
+    #[schemars(range(min = 50, max = 100_000))]
+    pub users: Placed<u32>,
+    #[serde(default = "DataShape::many")]
+    #[schemars(range(min = 100, max = 100_000))]
+    pub items: Placed<u32>,
+}
+
+impl DataShape {
+    fn many() -> Placed<u32> {
+        Placed::from(1000)
+    }
+}
+
+impl Default for DataShape {
+    fn default() -> Self {
+        Self {
+            users: Self::many(),
+            items: Self::many(),
+        }
+    }
+}
+
+/// Arrivals at a fixed rate, whether or not the shop keeps up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Operations a second.
+    #[serde(default = "Load::rate")]
+    pub rate: Rate,
+    /// The shares of the operations: 100 % in all.
+    #[serde(default, with = "mix")]
+    #[schemars(with = "std::collections::BTreeMap<String, Share>")]
+    pub mix: Mix,
+    /// When a request without an answer is given up: its outcome is then unknown.
+    #[serde(default = "Load::timeout")]
+    pub request_timeout: Span,
+    /// How often an operation of unknown outcome is sent again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(max = 100))]
+    pub retries: Placed<u32>,
+}
+
+impl Load {
+    fn rate() -> Rate {
+        Rate(100.0)
+    }
+
+    fn timeout() -> Span {
+        Span::seconds(35)
+    }
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            rate: Self::rate(),
+            mix: Mix::default(),
+            request_timeout: Self::timeout(),
+            retries: Placed::default(),
+        }
+    }
+}
+
+/// A stretch of load that must go well before anything is done to the stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// How long it must hold.
+    #[serde(rename = "for")]
+    pub length: Span,
+    /// How long the shop may take to get there: a stack that has just come up is slow.
+    #[serde(default = "Baseline::timeout")]
+    pub timeout: Span,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub require: BaselineRequire,
+}
+
+impl Baseline {
+    fn timeout() -> Span {
+        Span::seconds(60)
+    }
+}
+
+/// What a baseline must reach.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineRequire {
+    /// The checkouts that were served (ok, or a business rejection) of those that ended.
+    #[serde(
+        rename = "checkout.ok_ratio",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub served: Option<AtLeast<Share>>,
+    /// The 99th percentile of the latency of checkouts.
+    #[serde(
+        rename = "checkout.p99",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub p99: Option<AtMost<Span>>,
+}
+
+/// One step of the timeline: exactly one of `kill`, `wait`, `load` and `random`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Kill the containers of tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill: Option<Kill>,
+    /// Wait for something to be seen, with the load going on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// Only load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Stretch>,
+    /// Faults drawn from the seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random: Option<Random>,
+    /// For a fault: how long after the end of the step before, at least.
+    #[serde(default, skip_serializing_if = "Span::is_none")]
+    pub after: Span,
+    /// For a fault: what must be seen first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Placed<Condition>>,
+    /// For a fault with `when`: how long that may take, or the fault is not injected. 60s unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Span>,
+    /// For a fault: what must come of it, and how soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+}
+
+/// Containers to kill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// A name that `webshop targets` lists; resolved at the moment of injection.
+    pub target: Placed<String>,
+    /// How many of the tasks that it names. One, or all where the name says so, unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<CountOf>,
+}
+
+/// A number above 0, or `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CountOf(pub Count);
+
+impl TryFrom<String> for CountOf {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<CountOf> for String {
+    fn from(CountOf(count): CountOf) -> Self {
+        match count {
+            Count::Exactly(number) => number.to_string(),
+            Count::All | Count::Default => "all".to_owned(),
+        }
+    }
+}
+
+impl JsonSchema for CountOf {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "anyOf": [
+                { "const": "all" },
+                { "type": "integer", "minimum": 1, "maximum": 1000 },
+                { "type": "string", "pattern": "^[1-9][0-9]*$" },
+            ],
+        })
+    }
+}
+
+/// Something to wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    pub until: Placed<Condition>,
+    pub timeout: Span,
+}
+
+/// A stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stretch {
+    #[serde(rename = "for")]
+    pub length: Span,
+}
+
+/// Faults that the seed draws, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Random {
+    /// How long faults are drawn for: the pauses between them add up to no more.
+    #[serde(rename = "for")]
+    pub length: Span,
+    /// The pause before each fault.
+    pub every: Spans,
+    /// How many faults may be in effect at once.
+    #[serde(default = "Random::one")]
+    #[schemars(range(min = 1, max = 10))]
+    pub at_most: Placed<u32>,
+    pub faults: Vec<Placed<Choice>>,
+}
+
+impl Random {
+    fn one() -> Placed<u32> {
+        Placed::from(1)
+    }
+}
+
+/// A fault that may be drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// How often, beside the weights of the others.
+    #[serde(default = "Choice::once")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub weight: Placed<u32>,
+    pub kill: Kill,
+}
+
+impl Choice {
+    fn once() -> Placed<u32> {
+        Placed::from(1)
+    }
+}
+
+/// What must come of a fault. Times count from its injection, the last two from its effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Until it is seen to have taken effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_within: Option<Span>,
+    /// Until another primary takes writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_primary_within: Option<Span>,
+    /// Until the target is back in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healed_within: Option<Span>,
+}
+
+/// How the stack comes to rest before it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settle {
+    /// How long it may take.
+    #[serde(default = "Settle::timeout")]
+    pub timeout: Span,
+    /// Between the two final reads.
+    #[serde(default = "Settle::stable_for")]
+    pub stable_for: Span,
+}
+
+impl Settle {
+    fn timeout() -> Span {
+        Span::seconds(120)
+    }
+
+    fn stable_for() -> Span {
+        Span::seconds(3)
+    }
+}
+
+impl Default for Settle {
+    fn default() -> Self {
+        Self {
+            timeout: Self::timeout(),
+            stable_for: Self::stable_for(),
+        }
+    }
+}
+
+/// What must have been seen. Less of it is UNKNOWN, whatever the checks say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Ok checkouts in the whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ok_checkouts: Option<u64>,
+    /// Ok operations before the first fault. 20 unless told, and never less than 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ok_before: Option<u64>,
+    /// Ok operations from the first fault to the last healing. 1 unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ok_during: Option<u64>,
+    /// Ok operations after the last fault was healed. 20 unless told, and never less than 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ok_after: Option<u64>,
+    /// The operations of unknown outcome of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unknown_ratio: Option<Share>,
+}
+
+/// Budgets of time and availability. Over one of them a consistent run is SLO.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slo {
+    /// From each fault's effect until the shop serves as before for 10 s.
+    #[serde(
+        rename = "checkout.recovery",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub recovery: Option<AtMost<Span>>,
+    /// From each fault's effect to the first ok checkout that was sent after it.
+    #[serde(
+        rename = "checkout.first_ok",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub first_ok: Option<AtMost<Span>>,
+    /// The longest time without an ok checkout.
+    #[serde(
+        rename = "checkout.longest_gap",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub longest_gap: Option<AtMost<Span>>,
+    /// The 99th percentile of the latency of served checkouts, over the whole run.
+    #[serde(
+        rename = "checkout.p99",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub p99: Option<AtMost<Span>>,
+    /// Checkouts that were answered with a 5xx.
+    #[serde(
+        rename = "checkout.server_errors",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub server_errors: Option<AtMost<Number>>,
+    /// Operations that were served of those that were due.
+    #[serde(
+        rename = "served_ratio",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub served_ratio: Option<AtLeast<Share>>,
+}
+
+/// A violation that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownGap {
+    pub id: String,
+    /// The label of the violations that it excuses, such as `TORN`.
+    #[schemars(with = "String")]
+    pub only: checker::verdict::Label,
+    pub reason: String,
+}
+
+/// The mix as a map in the file, `{ checkout: 80%, … }`.
+mod mix {
+    use std::fmt;
+
+    use serde::{
+        Deserializer, Serializer,
+        de::{Error, MapAccess, Visitor},
+        ser::SerializeMap,
+    };
+
+    use crate::load::Mix;
+
+    pub(super) fn serialize<S: Serializer>(mix: &Mix, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = mix.to_string();
+        let mut map = serializer.serialize_map(None)?;
+        for (name, share) in text.split(',').filter_map(|part| part.split_once('=')) {
+            map.serialize_entry(name, share)?;
+        }
+        map.end()
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Mix, D::Error> {
+        from.deserialize_map(Shares)
+    }
+
+    /// Keeps the order of the file: it decides which operation a random number means.
+    struct Shares;
+
+    impl<'de> Visitor<'de> for Shares {
+        type Value = Mix;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("shares of operations, such as { checkout: 80%, find_order: 20% }")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Mix, A::Error> {
+            let mut parts = Vec::new();
+            while let Some((name, share)) = map.next_entry::<String, String>()? {
+                parts.push(format!("{name}={share}"));
+            }
+            parts.join(",").parse().map_err(A::Error::custom)
+        }
+    }
+}

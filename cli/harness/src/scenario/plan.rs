@@ -1,0 +1,162 @@
+//! From a scenario and a seed to the plan of a run. Nothing is left to chance after this.
+
+use std::time::Duration;
+
+use checker::{Budgets, evidence::Expected};
+
+use super::{Kill, Scenario, Step, condition::Condition, quantity::Span};
+use crate::{
+    load::{Data, Profile},
+    run::{
+        OVERTIME_MAX, Shape,
+        plan::{BaselinePlan, Count, FaultPlan, LoadPlan, SettlePlan, StepPlan},
+    },
+};
+
+/// How long a fault waits for its condition unless told.
+const WITHIN: Span = Span::seconds(60);
+
+impl Scenario {
+    /// What the run does with this seed. `command` is what a person would type to do it again.
+    #[must_use]
+    pub fn shape(&self, seed: u64, command: &str) -> Shape {
+        let steps = self.steps(seed);
+        let baseline = self.baseline.as_ref().map(|baseline| BaselinePlan {
+            length_ms: baseline.length.millis(),
+            timeout_ms: baseline.timeout.millis(),
+            served_ratio_min: baseline.require.served.map(|bound| bound.0.ratio()),
+            p99_ms_max: baseline.require.p99.map(|bound| bound.0.millis()),
+        });
+        let (least, most) = lengths(baseline.as_ref(), &steps);
+        let profile = Profile {
+            rate: self.load.rate.0,
+            mix: self.load.mix.clone(),
+            seed,
+            request_timeout_ms: self.load.request_timeout.millis(),
+            retries: *self.load.retries,
+        };
+        let (users, items) = (i64::from(*self.data.users), i64::from(*self.data.items));
+        Shape {
+            name: self.name.value.clone(),
+            command: command.to_owned(),
+            seed,
+            load: Some(LoadPlan {
+                data: Data::for_load(&profile, most + OVERTIME_MAX).among(users, items),
+                profile,
+                length_ms: Span(least).millis(),
+            }),
+            baseline,
+            steps,
+            settle: SettlePlan {
+                timeout_ms: self.settle.timeout.millis(),
+                stable_ms: self.settle.stable_for.millis(),
+            },
+            budgets: self.budgets(),
+        }
+    }
+
+    /// The steps, with every random block drawn.
+    #[must_use]
+    pub fn steps(&self, seed: u64) -> Vec<StepPlan> {
+        let mut steps = Vec::new();
+        for (place, step) in (0..).zip(&self.timeline) {
+            if let Some(kill) = &step.kill {
+                steps.push(StepPlan::Kill(step.fault(kill, seed)));
+            } else if let Some(wait) = &step.wait {
+                steps.push(StepPlan::Wait {
+                    until: wait.until.value.clone(),
+                    timeout_ms: wait.timeout.millis(),
+                });
+            } else if let Some(stretch) = &step.load {
+                steps.push(StepPlan::Load {
+                    length_ms: stretch.length.millis(),
+                });
+            } else if let Some(random) = &step.random {
+                let room = room(*random.at_most);
+                for drawn in random.draw(seed, place) {
+                    let step = Step {
+                        after: Span(drawn.after),
+                        when: Some(room.clone().into()),
+                        within: Some(Span::seconds(120)),
+                        ..Step::default()
+                    };
+                    steps.push(StepPlan::Kill(step.fault(&drawn.fault.kill, seed)));
+                }
+            }
+        }
+        // Each fault chooses among the tasks that it matches by a seed of its own.
+        let faults = steps.iter_mut().filter_map(StepPlan::fault_mut);
+        for (number, fault) in (0..).zip(faults) {
+            fault.seed = seed.wrapping_add(number);
+        }
+        steps
+    }
+
+    fn budgets(&self) -> Budgets {
+        let (evidence, slo) = (&self.evidence, &self.slo);
+        let least = Budgets::default();
+        Budgets {
+            ok_checkouts_min: evidence.min_ok_checkouts.unwrap_or(least.ok_checkouts_min),
+            // A PASS needs some on both sides, whatever the file says.
+            ok_before_min: evidence.min_ok_before.unwrap_or(least.ok_before_min).max(1),
+            ok_during_min: evidence.min_ok_during.unwrap_or(least.ok_during_min),
+            ok_after_min: evidence.min_ok_after.unwrap_or(least.ok_after_min).max(1),
+            unknown_ratio_max: evidence
+                .max_unknown_ratio
+                .map(super::quantity::Share::ratio),
+            recovery_ms_max: slo.recovery.map(|bound| bound.0.millis()),
+            first_checkout_ms_max: slo.first_ok.map(|bound| bound.0.millis()),
+            gap_ms_max: slo.longest_gap.map(|bound| bound.0.millis()),
+            checkout_p99_ms_max: slo.p99.map(|bound| bound.0.millis()),
+            served_ratio_min: slo.served_ratio.map(|bound| bound.0.ratio()),
+            server_errors_max: slo.server_errors.map(|bound| bound.0.0),
+        }
+    }
+}
+
+/// Fewer faults than that are in effect.
+fn room(at_most: u32) -> Condition {
+    let text = format!("active_faults < {at_most}");
+    text.parse()
+        .unwrap_or_else(|_wrong| unreachable!("the text is made here"))
+}
+
+impl Step {
+    fn fault(&self, kill: &Kill, seed: u64) -> FaultPlan {
+        let expect = self.expect.unwrap_or_default();
+        let ms = |span: Option<Span>| span.map(Span::millis);
+        FaultPlan {
+            kill: kill.target.value.clone(),
+            count: kill.count.map_or(Count::Default, |count| count.0),
+            after_ms: self.after.millis(),
+            when: self.when.as_ref().map(|when| when.value.clone()),
+            within_ms: self.within.unwrap_or(WITHIN).millis(),
+            expected: Expected {
+                effective_ms_max: ms(expect.effective_within),
+                writable_ms_max: ms(expect.new_primary_within),
+                healed_ms_max: ms(expect.healed_within),
+            },
+            seed,
+        }
+    }
+}
+
+/// How long the steps take at least, and at most where every wait takes as long as it may.
+fn lengths(baseline: Option<&BaselinePlan>, steps: &[StepPlan]) -> (Duration, Duration) {
+    let (mut least, mut most) = baseline.map_or((0, 0), |b| (b.length_ms, b.timeout_ms));
+    for step in steps {
+        match step {
+            StepPlan::Kill(fault) => {
+                least += fault.after_ms;
+                let waits = fault.when.as_ref().map_or(0, |_| fault.within_ms);
+                most += fault.after_ms.max(waits);
+            }
+            StepPlan::Wait { timeout_ms, .. } => most += timeout_ms,
+            StepPlan::Load { length_ms } => {
+                least += length_ms;
+                most += length_ms;
+            }
+        }
+    }
+    (Duration::from_millis(least), Duration::from_millis(most))
+}

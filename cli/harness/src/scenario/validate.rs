@@ -1,0 +1,436 @@
+//! Whether a scenario makes sense. Everything that can be known before a stack is there is said here.
+
+use std::collections::BTreeSet;
+
+use protocol::{
+    agent::{Broker, Cluster, Kafka, Node, Partition},
+    db::{Lsn, NodeState, Role},
+    saga::TOPICS,
+};
+
+use super::{Kill, Scenario, Step, VERSION, file::Mistake, place::Place};
+use crate::{
+    cluster::StackName,
+    error::Error,
+    run::plan::Count,
+    stack::compose::{File, Mode},
+    target::{Target, Victim, World},
+    tasks::Running,
+};
+
+const KIND_LABEL: &str = "webshop.kind";
+const CLUSTER_LABEL: &str = "webshop.cluster";
+
+/// What a stack of this file will be, as far as targets are concerned.
+#[must_use]
+pub fn world(file: &File) -> World {
+    let mut world = World::default();
+    let mut brokers = Vec::new();
+    for (name, service) in &file.services {
+        let replicas = match service.deploy.mode {
+            Mode::Global => 1,
+            Mode::Replicated => service.deploy.replicas.unwrap_or(1),
+        };
+        world
+            .tasks
+            .extend((1..=i64::from(replicas)).map(|slot| Running {
+                service: name.clone(),
+                slot,
+                task: String::new(),
+                container: String::new(),
+            }));
+        let label = |key: &str| service.deploy.labels.get(key).map(|value| value.0.clone());
+        match label(KIND_LABEL).as_deref() {
+            Some("broker") => brokers.push(name.clone()),
+            Some("database") => {
+                let database = label(CLUSTER_LABEL).unwrap_or_default();
+                node_of(&mut world.databases, &database, name);
+            }
+            _ => {}
+        }
+    }
+    world.kafka = Some(kafka(&brokers));
+    world
+}
+
+/// The first node of a database is its primary: which one it will be does not matter here.
+fn node_of(databases: &mut Vec<Cluster>, database: &str, name: &str) {
+    let at = databases.iter().position(|known| known.name == database);
+    let at = at.unwrap_or_else(|| {
+        databases.push(Cluster {
+            name: database.to_owned(),
+            nodes: Vec::new(),
+        });
+        databases.len() - 1
+    });
+    let nodes = &mut databases[at].nodes;
+    let role = if nodes.is_empty() {
+        Role::Primary
+    } else {
+        Role::Standby
+    };
+    nodes.push(Node {
+        name: name.to_owned(),
+        state: Some(NodeState {
+            name: name.to_owned(),
+            node_id: 0,
+            role,
+            epoch: 1,
+            data_epoch: 1,
+            has_data: true,
+            timeline: 1,
+            lsn: Lsn(0),
+            streaming: role == Role::Standby,
+            following: None,
+            system_id: String::new(),
+        }),
+        error: None,
+    });
+}
+
+fn kafka(brokers: &[String]) -> Kafka {
+    let ids: Vec<i32> = (0..).take(brokers.len()).collect();
+    let partitions = TOPICS.iter().map(|topic| Partition {
+        topic: (*topic).to_owned(),
+        partition: 0,
+        leader: Some(0),
+        replicas: ids.clone(),
+        isr: ids.clone(),
+        log_end: None,
+    });
+    Kafka {
+        brokers: ids
+            .iter()
+            .zip(brokers)
+            .map(|(id, host)| Broker {
+                broker_id: *id,
+                host: host.clone(),
+            })
+            .collect(),
+        controller: Some(0),
+        partitions: partitions.collect(),
+    }
+}
+
+impl Scenario {
+    /// Everything that is wrong, in the order of the file. `world` is what the stack will be.
+    #[must_use]
+    pub fn validate(&self, world: &World) -> Vec<Mistake> {
+        let mut found = Found::default();
+        self.check_head(&mut found);
+        self.check_load(&mut found);
+        self.check_timeline(&mut found, world);
+        self.check_evidence(&mut found);
+        found.0.sort();
+        found.0
+    }
+
+    fn check_head(&self, found: &mut Found) {
+        if *self.version != VERSION {
+            let version = *self.version;
+            found.say(
+                self.version.place,
+                format!("version {version} of the format is not known"),
+                format!("this program reads version {VERSION}"),
+            );
+        }
+        let plain = |name: &str| {
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            !name.is_empty() && name.len() <= 60 && name.chars().all(fits)
+        };
+        if !plain(&self.name) {
+            found.say(
+                self.name.place,
+                format!("`{}` cannot name a run", *self.name),
+                "letters, digits, `-` and `_`, at most 60",
+            );
+        }
+        for tag in self.tags.iter().filter(|tag| !plain(tag)) {
+            found.say(
+                self.name.place,
+                format!("`{tag}` is not a tag"),
+                "letters, digits, `-` and `_`",
+            );
+        }
+        let mut gaps = BTreeSet::new();
+        for gap in self.known_gaps.iter().filter(|gap| !gaps.insert(&gap.id)) {
+            found.say(
+                self.name.place,
+                format!("two known gaps are called `{}`", gap.id),
+                "give each an id of its own",
+            );
+        }
+    }
+
+    fn check_load(&self, found: &mut Found) {
+        for (value, least, what) in [
+            (self.data.users, 50, "users"),
+            (self.data.items, 100, "items"),
+        ] {
+            if !(least..=100_000).contains(&*value) {
+                found.say(
+                    value.place,
+                    format!("{} {what} are not possible", *value),
+                    format!("from {least} to 100000"),
+                );
+            }
+        }
+        if *self.load.retries > 100 {
+            found.say(self.load.retries.place, "too many retries", "at most 100");
+        }
+        if self.load.mix.checkouts() <= 0.0 {
+            found.say(
+                self.name.place,
+                "the mix has no checkouts: nothing could be proved",
+                "give `checkout` a share of load.mix",
+            );
+        }
+        if let Some(baseline) = &self.baseline
+            && (baseline.length.is_none() || baseline.length > baseline.timeout)
+        {
+            found.say(
+                self.name.place,
+                format!(
+                    "a baseline of {} cannot be reached within {}",
+                    baseline.length, baseline.timeout
+                ),
+                "baseline.for is above 0 and at most baseline.timeout",
+            );
+        }
+    }
+
+    fn check_timeline(&self, found: &mut Found, world: &World) {
+        let mut hit_database = false;
+        for step in &self.timeline {
+            check_step(step, step.place, found);
+            let kills: Vec<&Kill> = match (&step.kill, &step.random) {
+                (Some(kill), _) => vec![kill],
+                (None, Some(random)) => {
+                    check_random(step, step.place, found);
+                    random.faults.iter().map(|choice| &choice.kill).collect()
+                }
+                (None, None) => Vec::new(),
+            };
+            let condition = step
+                .when
+                .as_ref()
+                .or(step.wait.as_ref().map(|wait| &wait.until));
+            if let Some(condition) = condition
+                && condition.wants_new_primary()
+                && !hit_database
+            {
+                found.say(
+                    condition.place,
+                    "no primary was hit before this, so there will be no new one",
+                    "kill for example stock-db-primary in a step before",
+                );
+            }
+            for kill in kills {
+                let victims = check_target(kill, world, found);
+                let fails_over = victims.iter().any(|victim| fails_over(victim, world));
+                hit_database |= fails_over;
+                let wants = step.expect.and_then(|expect| expect.new_primary_within);
+                if wants.is_some() && !fails_over && !victims.is_empty() {
+                    found.say(
+                        kill.target.place,
+                        format!("no new primary can come of killing `{}`", *kill.target),
+                        "new_primary_within is for the primary of a database that has standbys",
+                    );
+                }
+            }
+        }
+        let Some(last) = self.timeline.last() else {
+            let hint = "a quiet run is `- load: { for: 60s }`";
+            found.say(self.name.place, "the timeline is empty", hint);
+            return;
+        };
+        if last.kill.is_some() || last.random.is_some() {
+            found.say(
+                last.place,
+                "nothing follows this fault, so nobody would see the shop serve again",
+                "end the timeline with `- load: { for: 20s }`",
+            );
+        }
+    }
+
+    /// Evidence that not even an undisturbed shop can give.
+    fn check_evidence(&self, found: &mut Found) {
+        let Some(wanted) = self.evidence.min_ok_checkouts else {
+            return;
+        };
+        let per_second = self.load.rate.0 * self.load.mix.checkouts();
+        let mut seconds = self
+            .baseline
+            .as_ref()
+            .map_or(0.0, |b| b.length.0.as_secs_f64());
+        for step in &self.timeline {
+            let waited_for = step.when.as_ref().map_or(0, |when| when.ok_checkouts_min());
+            seconds = (seconds + step.after.0.as_secs_f64()).max(waited_for as f64 / per_second);
+            let stretch = step.load.map(|stretch| stretch.length);
+            let random = step.random.as_ref().map(|random| random.length);
+            seconds += stretch.or(random).unwrap_or_default().0.as_secs_f64();
+        }
+        let most = per_second * seconds;
+        if wanted as f64 > most {
+            found.say(
+                self.evidence.place,
+                format!("{wanted} ok checkouts cannot be reached: the timeline is sure of {most:.0}"),
+                format!(
+                    "{per_second:.0} checkouts/s for {seconds:.0} s; lengthen a `load`, raise load.rate \
+                     or ask for less"
+                ),
+            );
+        }
+    }
+}
+
+/// What was found to be wrong.
+#[derive(Default)]
+struct Found(Vec<Mistake>);
+
+impl Found {
+    fn say(&mut self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
+        self.0.push(Mistake {
+            place,
+            message: message.into(),
+            hint: Some(hint.into()),
+        });
+    }
+}
+
+fn check_step(step: &Step, place: Place, found: &mut Found) {
+    let actions = [
+        step.kill.is_some(),
+        step.wait.is_some(),
+        step.load.is_some(),
+        step.random.is_some(),
+    ];
+    let count = actions.iter().filter(|there| **there).count();
+    if count != 1 {
+        let message = format!("a step does one thing, and this one has {count}");
+        found.say(place, message, "exactly one of kill, wait, load and random");
+    }
+    let waits = !step.after.is_none() || step.when.is_some() || step.expect.is_some();
+    if step.kill.is_none() && (waits || step.within.is_some()) {
+        found.say(
+            place,
+            "`after`, `when`, `within` and `expect` belong to a fault",
+            "put them beside `kill`, or use a step `wait` or `load`",
+        );
+    }
+    if step.within.is_some() && step.when.is_none() {
+        found.say(
+            place,
+            "`within` has nothing to wait for",
+            "add `when`, or leave it out",
+        );
+    }
+    let nothing = step.load.is_some_and(|stretch| stretch.length.is_none())
+        || step
+            .wait
+            .as_ref()
+            .is_some_and(|wait| wait.timeout.is_none());
+    if nothing {
+        found.say(
+            place,
+            "this takes no time at all",
+            "give it some, for example 20s",
+        );
+    }
+}
+
+fn check_random(step: &Step, place: Place, found: &mut Found) {
+    let Some(random) = &step.random else {
+        return;
+    };
+    if random.faults.is_empty() {
+        found.say(
+            place,
+            "there is no fault to draw",
+            "list some under `faults`",
+        );
+    }
+    if random.every.to > random.length {
+        found.say(
+            place,
+            format!("in {} there may be no fault at all", random.length),
+            format!("`for` is at least the longest pause, {}", random.every.to),
+        );
+    }
+    if !(1..=10).contains(&*random.at_most) {
+        found.say(
+            random.at_most.place,
+            "at_most is out of range",
+            "from 1 to 10",
+        );
+    }
+    for choice in &random.faults {
+        if !(1..=1000).contains(&*choice.weight) {
+            found.say(
+                choice.weight.place,
+                "weight is out of range",
+                "from 1 to 1000",
+            );
+        }
+    }
+}
+
+/// What the target would be, where it is something.
+fn check_target(kill: &Kill, world: &World, found: &mut Found) -> Vec<Victim> {
+    let Ok(target) = kill.target.parse::<Target>();
+    let Ok(stack) = "webshop".parse::<StackName>() else {
+        return Vec::new();
+    };
+    let place = kill.target.place;
+    match world.resolve(&target, &stack) {
+        Ok(victims) => {
+            let wanted = match kill.count.map(|count| count.0) {
+                Some(Count::Exactly(wanted)) => wanted,
+                Some(Count::All | Count::Default) | None => 1,
+            };
+            if wanted > victims.len() {
+                found.say(
+                    place,
+                    format!("`{target}` is {} tasks, not {wanted}", victims.len()),
+                    "ask for fewer, or for `all`",
+                );
+            }
+            victims
+        }
+        Err(Error::UnknownTarget { near, known, .. }) => {
+            let hint = match near.as_slice() {
+                [] => format!("there are: {}", known.join(", ")),
+                near => format!("did you mean {}?", near.join(" or ")),
+            };
+            found.say(place, format!("nothing is called `{target}`"), hint);
+            Vec::new()
+        }
+        Err(error) => {
+            found.say(
+                place,
+                error.to_string(),
+                "this profile of the stack has no such thing",
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// Whether it is the primary of a database that has somebody to take over.
+fn fails_over(victim: &Victim, world: &World) -> bool {
+    let Some(node) = victim
+        .node
+        .as_ref()
+        .filter(|node| node.role == Role::Primary)
+    else {
+        return false;
+    };
+    let database = world
+        .databases
+        .iter()
+        .find(|known| known.name == node.database);
+    database.is_some_and(|database| database.nodes.len() > 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! `webshop run`.
+
+use anyhow::bail;
+use checker::Verdict;
+use checker::availability::Recovery;
+use checker::verdict::Judgement;
+use harness::error::{Error, Kind};
+use harness::project::{Profile, Project};
+use harness::recorder::unix_ms;
+use harness::run::{self, verify};
+use harness::rundir::RunDir;
+use harness::scenario::gaps;
+use harness::scenario::suite::{self, Entry};
+use harness::stack::deploy;
+use harness::stack::overview::Overview;
+use harness::stack::remove;
+use harness::units::human;
+use harness::{Cluster, image};
+
+use super::{chaos, up, verify as told};
+use crate::cli::RunArgs;
+use crate::exit::Exit;
+use crate::session::Session;
+use crate::table;
+
+/// Violations that are told whole after each scenario.
+const TOLD_MAX: usize = 3;
+/// How long a stack may take to come up, and to go.
+const STACK_MAX: std::time::Duration = std::time::Duration::from_secs(180);
+
+/// What came of one scenario.
+struct Outcome {
+    name: String,
+    seed: u64,
+    verdict: Verdict,
+    /// `None`: it never got that far.
+    judged: Option<(RunDir, Judgement)>,
+}
+
+/// Runs scenarios; the worst verdict is the exit code.
+pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit> {
+    let project = session.project()?;
+    let found = suite::find(&project, &args.scenarios)?;
+    let entries = suite::select(found, args.tags.as_ref());
+    if entries.is_empty() {
+        session
+            .printer
+            .error("no scenario is left to run\n\nhint: `webshop scenario list` shows their tags");
+        return Ok(Exit::Usage);
+    }
+    let cluster = session.cluster().await?;
+    let ours = make_ready(&session, &cluster, &project, &entries).await?;
+    let outcomes = run_all(&session, &cluster, &entries, &args).await;
+    if ours && !args.keep_up && !cluster.cancel.is_cancelled() {
+        remove::down(&cluster, true, STACK_MAX).await?;
+    }
+    let outcomes = outcomes?;
+    session.printer.line(&format!("\n{}", summary(&outcomes)))?;
+    let worst = |worst: Verdict, outcome: &Outcome| worst.worst(outcome.verdict);
+    Ok(told::exit(outcomes.iter().fold(Verdict::Pass, worst)))
+}
+
+/// Brings the stack up where there is none, and says whether it did.
+async fn make_ready(
+    session: &Session,
+    cluster: &Cluster,
+    project: &Project,
+    entries: &[Entry],
+) -> anyhow::Result<bool> {
+    let needs = |entry: &Entry| Profile::from(entry.scenario.stack.profile);
+    let profile = needs(&entries[0]);
+    if let Some(other) = entries.iter().find(|entry| needs(entry) != profile) {
+        bail!(
+            "{} needs the {} profile and {} the {} one: run them apart",
+            entries[0].path.display(),
+            profile.name(),
+            other.path.display(),
+            needs(other).name()
+        );
+    }
+    match Overview::of_deployed(cluster).await {
+        Ok(overview) => match overview.profile() {
+            Some(there) if there != profile => Err(Error::ProfileMismatch {
+                stack: cluster.stack.to_string(),
+                existing: there.name().to_owned(),
+                wanted: profile.name().to_owned(),
+            }
+            .into()),
+            _ => Ok(false),
+        },
+        Err(Error::NoStack { .. }) => {
+            let plan = deploy::Plan {
+                profile: Some(profile),
+                port: None,
+                scale: Vec::new(),
+                db_route: "direct".to_owned(),
+                environment: up::environment(),
+                images: image::Options {
+                    rebuild: false,
+                    ca_bundle: session.global.ca_bundle(),
+                },
+                wait_timeout: STACK_MAX,
+            };
+            deploy::up(cluster, project, &plan).await?;
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn run_all(
+    session: &Session,
+    cluster: &Cluster,
+    entries: &[Entry],
+    args: &RunArgs,
+) -> anyhow::Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    let mut round = 1;
+    loop {
+        for (at, entry) in entries.iter().enumerate() {
+            let name = &*entry.scenario.name;
+            session
+                .printer
+                .note(&format!("\nscenario {}/{} {name}", at + 1, entries.len()));
+            let outcome = run_one(session, cluster, entry, args.seed).await?;
+            let passed = outcome.verdict == Verdict::Pass;
+            outcomes.push(outcome);
+            if !passed && (args.fail_fast || args.until_fail) {
+                return Ok(outcomes);
+            }
+        }
+        if !args.until_fail && round >= args.repeat {
+            return Ok(outcomes);
+        }
+        round += 1;
+    }
+}
+
+/// Runs one to its verdict. Only an interruption ends the others as well.
+async fn run_one(
+    session: &Session,
+    cluster: &Cluster,
+    entry: &Entry,
+    seed: Option<u64>,
+) -> anyhow::Result<Outcome> {
+    let scenario = &entry.scenario;
+    let seed = seed.or(scenario.seed).unwrap_or_else(unix_ms);
+    let outcome = |verdict, judged| Outcome {
+        name: scenario.name.value.clone(),
+        seed,
+        verdict,
+        judged,
+    };
+    match try_one(session, cluster, entry, seed).await {
+        Ok((verdict, dir, judgement)) => Ok(outcome(verdict, Some((dir, judgement)))),
+        Err(error) => {
+            let known = error.downcast_ref::<Error>();
+            if known.is_some_and(|known| known.kind() == Kind::Interrupted) {
+                return Err(error);
+            }
+            session.printer.error(&format!("{error:#}"));
+            let split = matches!(known, Some(Error::SplitBrain { .. }));
+            let verdict = if split {
+                Verdict::Violation
+            } else {
+                Verdict::Harness
+            };
+            Ok(outcome(verdict, None))
+        }
+    }
+}
+
+async fn try_one(
+    session: &Session,
+    cluster: &Cluster,
+    entry: &Entry,
+    seed: u64,
+) -> anyhow::Result<(Verdict, RunDir, Judgement)> {
+    let scenario = &entry.scenario;
+    let command = format!("webshop run {} --seed {seed}", entry.path.display());
+    let shape = scenario.shape(seed, &command);
+    let settle = shape.settle;
+    let report = run::prepare(cluster, shape)
+        .await?
+        .run(&session.runs())
+        .await?;
+    chaos::show(session, &report)?;
+    let verified = verify::verify(cluster, &report.dir, settle.into()).await?;
+    let judgement = verified.judgement;
+    let (verdict, gaps) = gaps::outcome(&judgement, &scenario.known_gaps);
+    for violation in judgement.violations.iter().take(TOLD_MAX) {
+        session.printer.line(&format!("\n{}", violation.text))?;
+    }
+    for reason in judgement.reasons.iter().chain(&gaps) {
+        session.printer.line(&format!("- {reason}"))?;
+    }
+    session.printer.line(&told::verdict_line(verdict))?;
+    Ok((verdict, report.dir, judgement))
+}
+
+/// One line for each run.
+fn summary(outcomes: &[Outcome]) -> String {
+    let rows: Vec<Vec<String>> = outcomes.iter().map(row).collect();
+    let header = [
+        "SCENARIO",
+        "VERDICT",
+        "FIRST OK",
+        "LONGEST GAP",
+        "P99",
+        "SEED",
+        "RUN",
+    ];
+    table::draw(&header, &rows)
+}
+
+fn row(outcome: &Outcome) -> Vec<String> {
+    let mut cells = vec![outcome.name.clone(), told::verdict_line(outcome.verdict)];
+    match &outcome.judged {
+        Some((dir, judgement)) => {
+            let availability = &judgement.availability;
+            cells.push(first_ok(&availability.recoveries));
+            cells.push(ms(availability.longest_gap_ms));
+            cells.push(format!("{:.0} ms", availability.checkout_latency.p99_ms));
+            cells.push(outcome.seed.to_string());
+            cells.push(dir.name());
+        }
+        None => cells.extend(["-", "-", "-", &outcome.seed.to_string(), "-"].map(str::to_owned)),
+    }
+    cells
+}
+
+/// The longest of all faults.
+fn first_ok(recoveries: &[Recovery]) -> String {
+    let took = recoveries
+        .iter()
+        .map(|recovery| recovery.first_ok_checkout_ms);
+    match took.collect::<Option<Vec<u64>>>() {
+        Some(took) => took.into_iter().max().map_or_else(|| "-".to_owned(), ms),
+        None => "never".to_owned(),
+    }
+}
+
+fn ms(value: u64) -> String {
+    human(std::time::Duration::from_millis(value))
+}
