@@ -8,7 +8,7 @@ use crate::{
     book::{Book, OrderFacts},
     explain::list,
     judge::{Quiet, Run},
-    snapshot::{Snapshot, Subject},
+    snapshot::{Snapshot, Subject, Witnesses},
     verdict::{Check, Label},
 };
 
@@ -69,6 +69,7 @@ pub(crate) struct Scene<'a> {
 pub(crate) fn all(scene: &Scene<'_>) -> Vec<(Check, Looked)> {
     let mut orders = label_orders(scene.book);
     let labels: BTreeMap<OrderId, Label> = orders
+        .findings
         .iter()
         .map(|found| (found.orders[0], found.label))
         .collect();
@@ -81,9 +82,10 @@ pub(crate) fn all(scene: &Scene<'_>) -> Vec<(Check, Looked)> {
                 | Check::Atomicity
                 | Check::Acknowledged
                 | Check::Phantom => Looked {
-                    counted: scene.book.orders.len() as u64,
-                    undecided: None,
+                    counted: orders.counted,
+                    undecided: orders.blind_spot(check, scene.last.witnesses),
                     findings: orders
+                        .findings
                         .extract_if(.., |finding| finding.label.check() == check)
                         .collect(),
                 },
@@ -116,8 +118,39 @@ fn blame(mut looked: Looked, labels: &BTreeMap<OrderId, Label>) -> Looked {
     looked
 }
 
+/// Every order with its label, where it has earned one.
+struct Labelled {
+    counted: u64,
+    findings: Vec<Finding>,
+    /// Orders that moved something, and of which it is not known what was ordered.
+    unmeasured: u64,
+}
+
+impl Labelled {
+    /// What a check cannot see because a witness is missing.
+    fn blind_spot(&self, check: Check, witnesses: Witnesses) -> Option<String> {
+        match (witnesses, check) {
+            (Witnesses::Both, _) | (Witnesses::Ledgers, Check::Compensation) => None,
+            (Witnesses::None, _) => Some("there are no final reads".to_owned()),
+            (Witnesses::Balances, Check::Compensation | Check::Double) => {
+                Some("the ledgers were not read".to_owned())
+            }
+            (Witnesses::Balances, _) => {
+                Some("the ledgers were not read, so paid flags alone speak".to_owned())
+            }
+            (Witnesses::Ledgers, Check::Double) => (self.unmeasured > 0).then(|| {
+                let unmeasured = self.unmeasured;
+                format!("of {unmeasured} orders it is not known what was ordered")
+            }),
+            (Witnesses::Ledgers, _) => {
+                Some("paid flags were not read, so the ledgers alone speak".to_owned())
+            }
+        }
+    }
+}
+
 /// Gives each order at most one label: the first that fits.
-fn label_orders(book: &Book<'_>) -> Vec<Finding> {
+fn label_orders(book: &Book<'_>) -> Labelled {
     const FIRST_MATCH: [fn(&OrderFacts<'_>) -> Option<Finding>; 5] = [
         compensation::find,
         double::find,
@@ -125,8 +158,17 @@ fn label_orders(book: &Book<'_>) -> Vec<Finding> {
         acknowledged::find,
         phantom::find,
     ];
-    book.orders
-        .iter()
-        .filter_map(|order| FIRST_MATCH.iter().find_map(|find| find(order)))
-        .collect()
+    let mut labelled = Labelled {
+        counted: 0,
+        findings: Vec::new(),
+        unmeasured: 0,
+    };
+    book.each_order(|order| {
+        labelled.counted += 1;
+        let moved = || order.effect.parts.iter().any(|part| part.taken > 0);
+        labelled.unmeasured += u64::from(!order.effect.seen.lines && moved());
+        let found = FIRST_MATCH.iter().find_map(|find| find(order));
+        labelled.findings.extend(found);
+    });
+    labelled
 }

@@ -32,10 +32,21 @@ pub(crate) struct Part {
     pub(crate) ordered: i128,
 }
 
+/// What could be seen of an order's effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// `None`: paid flags were not read.
+    pub(crate) paid: Option<bool>,
+    /// Whether the ledgers were read.
+    pub(crate) ledgers: bool,
+    /// Whether it is known what was ordered, or that nobody knows.
+    pub(crate) lines: bool,
+}
+
 /// An order's effect, over all its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Effect {
-    pub(crate) paid: bool,
+    pub(crate) seen: Seen,
     pub(crate) parts: Vec<Part>,
 }
 
@@ -43,10 +54,10 @@ impl Effect {
     /// Adds up an order's movements. An order that was paid before the ledgers were watched counts as done.
     pub(crate) fn of(
         ordered: Option<&OrderRow>,
-        paid: bool,
+        seen: Seen,
         paid_before: bool,
-        payments: &[PaymentMovement],
-        stock: &[StockMovement],
+        payments: &[&PaymentMovement],
+        stock: &[&StockMovement],
     ) -> Self {
         let mut parts = Vec::with_capacity(4);
         if let Some(order) = ordered {
@@ -61,27 +72,29 @@ impl Effect {
             }
         }
         for movement in payments {
-            add(
-                &mut parts,
-                Good::Credit(movement.user_id),
-                movement.delta,
-                0,
-            );
+            let good = Good::Credit(movement.user_id);
+            add(&mut parts, good, movement.delta, 0);
         }
         for movement in stock {
             add(&mut parts, Good::Item(movement.item_id), movement.delta, 0);
         }
-        Self { paid, parts }
+        Self { seen, parts }
     }
 
-    /// Nothing of it happened.
-    pub(crate) fn is_none(&self) -> bool {
-        !self.paid && self.parts.iter().all(|part| part.taken == 0)
+    /// It was read as paid.
+    pub(crate) fn is_paid(&self) -> bool {
+        self.seen.paid == Some(true)
     }
 
-    /// All of it happened, once.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.paid && self.parts.iter().all(|part| part.taken == part.ordered)
+    /// Nothing that was read speaks against nothing of it having happened.
+    pub(crate) fn may_be_none(&self) -> bool {
+        !self.is_paid() && (!self.seen.ledgers || self.parts.iter().all(|part| part.taken == 0))
+    }
+
+    /// Nothing that was read speaks against all of it having happened, once.
+    pub(crate) fn may_be_whole(&self) -> bool {
+        let parts = || self.parts.iter().all(|part| part.taken == part.ordered);
+        self.seen.paid != Some(false) && (!self.seen.ledgers || !self.seen.lines || parts())
     }
 }
 

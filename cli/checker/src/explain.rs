@@ -18,42 +18,85 @@ pub(crate) fn seconds(at_us: u64) -> String {
     format!("{}.{:03} s", at_us / 1_000_000, at_us / 1000 % 1000)
 }
 
-/// Explains what a check found.
-pub(crate) fn explain(scene: &Scene<'_>, finding: &Finding) -> String {
+/// A violation as text, and the fault nearest to it.
+pub(crate) struct Explanation {
+    pub(crate) text: String,
+    pub(crate) fault: Option<String>,
+}
+
+/// Explains what a check found, with all its evidence.
+pub(crate) fn whole(scene: &Scene<'_>, finding: &Finding) -> Explanation {
+    explain(scene, finding, |order| {
+        evidence(scene, order) + ". However "
+    })
+}
+
+/// Says what a check found; the evidence is in the order's story.
+pub(crate) fn brief(scene: &Scene<'_>, finding: &Finding) -> Explanation {
+    explain(scene, finding, |_| String::new())
+}
+
+fn explain(
+    scene: &Scene<'_>,
+    finding: &Finding,
+    evidence: impl Fn(&OrderFacts<'_>) -> String,
+) -> Explanation {
     let mut text = finding.label.to_string();
     let mut moment_us = None;
+    let mut again = String::new();
     match &finding.subject {
         Subject::Order(order_id) => {
             let order = scene.book.order(*order_id);
-            let told = order.map_or("unknown", |order| adjective(order.class));
+            let told = order.as_ref().map_or("unknown", |it| adjective(it.class));
             append(&mut text, format_args!(" ({told}) order {order_id}: "));
-            text += &order.map_or_else(String::new, |order| evidence(scene, order));
-            moment_us = order.and_then(|order| moment(scene, order));
+            text += &order.as_ref().map_or_else(String::new, evidence);
+            moment_us = order.and_then(|order| moment(scene, &order));
+            again = format!(" --order {order_id}");
         }
-        Subject::User(user) => append(&mut text, format_args!(" user {user}")),
-        Subject::Item(item) => append(&mut text, format_args!(" item {item}")),
-        Subject::Database(name) => append(&mut text, format_args!(" {name} database")),
-        Subject::Lane(name) => append(&mut text, format_args!(" lane {name}")),
+        Subject::User(user) => append(&mut text, format_args!(" user {user}: ")),
+        Subject::Item(item) => append(&mut text, format_args!(" item {item}: ")),
+        Subject::Database(name) => append(&mut text, format_args!(" {name} database: ")),
+        Subject::Lane(name) => append(&mut text, format_args!(" lane {name}: ")),
     }
-    if matches!(finding.subject, Subject::Order(_)) {
-        append(
-            &mut text,
-            format_args!(". However {}", finding.contradiction),
-        );
-    } else {
-        append(&mut text, format_args!(": {}", finding.contradiction));
-        if !finding.orders.is_empty() {
-            let orders = finding.orders.iter().map(ToString::to_string);
-            append(&mut text, format_args!(". Orders: {}", list(orders, ", ")));
-        }
+    text += &finding.contradiction;
+    if again.is_empty() && !finding.orders.is_empty() {
+        let orders = finding.orders.iter().map(ToString::to_string);
+        append(&mut text, format_args!(". Orders: {}", list(orders, ", ")));
     }
     text.push('.');
-    if let Some(fault) = nearest_fault(scene, moment_us) {
+    let fault = nearest_fault(scene, moment_us);
+    if let Some(fault) = &fault {
         append(&mut text, format_args!(" Fault: {fault}."));
     }
     let run = &scene.run.history.header.run;
-    append(&mut text, format_args!(" Again: webshop verify {run}"));
-    text
+    append(
+        &mut text,
+        format_args!(" Again: webshop verify {run} --offline{again}"),
+    );
+    Explanation { text, fault }
+}
+
+/// What is left of a contradiction when its numbers are taken away: the same for defects of one kind.
+pub(crate) fn shape(contradiction: &str) -> String {
+    let mut clauses: Vec<String> = Vec::new();
+    for clause in contradiction.split(", ") {
+        let mut shape = String::with_capacity(clause.len());
+        let mut in_number = false;
+        for character in clause.strip_prefix("and ").unwrap_or(clause).chars() {
+            let is_digit = character.is_ascii_digit();
+            if !is_digit {
+                shape.push(character);
+            } else if !in_number {
+                shape.push('n');
+            }
+            in_number = is_digit;
+        }
+        // So many lines of an order are the same story.
+        if !clauses.contains(&shape) {
+            clauses.push(shape);
+        }
+    }
+    clauses.join(", ")
 }
 
 /// Writing to a string cannot fail.
@@ -84,15 +127,21 @@ fn evidence(scene: &Scene<'_>, order: &OrderFacts<'_>) -> String {
     if order.paid_before {
         parts.push("paid before the load".to_owned());
     }
-    let payments = order.payments.iter().map(|m| payment(scene, m));
-    parts.push(ledger(scene, "payment", payments));
-    let stock = order.stock.iter().map(|m| taking(scene, m));
-    parts.push(ledger(scene, "stock", stock));
-    parts.push(match order.row {
-        None => "no row".to_owned(),
-        Some(row) if row.paid => "paid: true".to_owned(),
-        Some(_) => "paid: false".to_owned(),
-    });
+    if order.effect.seen.ledgers {
+        let payments = order.payments.iter().map(|m| payment(scene, m));
+        parts.push(ledger(scene, "payment", payments));
+        let stock = order.stock.iter().map(|m| taking(scene, m));
+        parts.push(ledger(scene, "stock", stock));
+    } else {
+        parts.push("ledgers: not read".to_owned());
+    }
+    let paid = match (order.effect.seen.paid, order.row) {
+        (None, _) => "paid: not read",
+        (Some(_), None) => "no row",
+        (Some(true), Some(_)) => "paid: true",
+        (Some(false), Some(_)) => "paid: false",
+    };
+    parts.push(paid.to_owned());
     parts.join("; ")
 }
 
@@ -137,7 +186,7 @@ fn taking(scene: &Scene<'_>, movement: &StockMovement) -> String {
     format!("{delta} of item {item} at {at}")
 }
 
-fn signed(delta: i64) -> String {
+pub(crate) fn signed(delta: i64) -> String {
     if delta < 0 {
         format!("−{}", delta.unsigned_abs())
     } else {
@@ -146,7 +195,7 @@ fn signed(delta: i64) -> String {
 }
 
 /// Where a ledger was read: the node that was primary at the final read.
-fn primary(scene: &Scene<'_>, database: &str) -> String {
+pub(crate) fn primary(scene: &Scene<'_>, database: &str) -> String {
     scene
         .last
         .databases
@@ -218,6 +267,13 @@ mod tests {
     use crate::{testing::Case, verdict::Label};
 
     #[test]
+    fn defects_of_one_kind_have_one_shape() {
+        let one = shape("it took 0 of item 17 instead of 1, and it took 0 of item 3 instead of 20");
+        assert_eq!(one, "it took n of item n instead of n");
+        assert_eq!(shape("10.250 s -7 +12"), "n.n s -n +n");
+    }
+
+    #[test]
     fn a_time_is_printed_to_the_millisecond() {
         assert_eq!(seconds(31_204_999), "31.204 s");
         assert_eq!(seconds(7_000), "0.007 s");
@@ -228,7 +284,7 @@ mod tests {
         let mut case = Case::legal();
         let paid = case.paid();
         case.lose_taking(paid);
-        insta::assert_snapshot!(case.judge().violations[0].text, @"TORN (acked) order 0: client got 200 at 0.003 s (attempt 1); payment ledger −15 of user 0 at 0.002 s on payment-db-0 (timeline 1); stock ledger −2 of item 1 at 0.002 s on stock-db-0 (timeline 1); paid: true. However it took 0 of item 0 instead of 1. Fault: kill stock-db-primary (stock-db-0) at 10.000 s. Again: webshop verify 20250101-120000-kill");
+        insta::assert_snapshot!(case.judge().violations[0].text, @"TORN (acked) order 0: client got 200 at 0.003 s (attempt 1); payment ledger −15 of user 0 at 0.002 s on payment-db-0 (timeline 1); stock ledger −2 of item 1 at 0.002 s on stock-db-0 (timeline 1); paid: true. However it took 0 of item 0 instead of 1. Fault: kill stock-db-primary (stock-db-0) at 10.000 s. Again: webshop verify 20250101-120000-kill --offline --order 0");
     }
 
     #[test]
@@ -236,7 +292,7 @@ mod tests {
         let mut case = Case::legal();
         let paid = case.paid();
         case.undo(paid);
-        insta::assert_snapshot!(case.judge().violations[0].text, @"LOST_ACK (acked) order 0: client got 200 at 0.003 s (attempt 1); payment ledger: nothing on payment-db-0 (timeline 1); stock ledger: nothing on stock-db-0 (timeline 1); paid: false. However nothing of it is left: it was not charged, nothing was taken, and it is not paid. Fault: kill stock-db-primary (stock-db-0) at 10.000 s. Again: webshop verify 20250101-120000-kill");
+        insta::assert_snapshot!(case.judge().violations[0].text, @"LOST_ACK (acked) order 0: client got 200 at 0.003 s (attempt 1); payment ledger: nothing on payment-db-0 (timeline 1); stock ledger: nothing on stock-db-0 (timeline 1); paid: false. However nothing of it is left: it was not charged, nothing was taken, and it is not paid. Fault: kill stock-db-primary (stock-db-0) at 10.000 s. Again: webshop verify 20250101-120000-kill --offline --order 0");
     }
 
     #[test]
@@ -261,6 +317,6 @@ mod tests {
         let mut case = Case::legal();
         let user = case.user_of(case.paid());
         case.alter_credit(user, -7);
-        insta::assert_snapshot!(case.judge().violations[0].text, @"CREDIT_LEAK user 0: the credit is 999318: it was 1000000, 0 was added outside orders, and its paid orders come to 675, so -7 is unexplained; the ledger agrees with the orders: the balance alone is off. Orders: 0, 4, 8, 12, 16, 20, 24, 28, and 67 more. Fault: kill stock-db-primary (stock-db-0) at 10.000 s. Again: webshop verify 20250101-120000-kill");
+        insta::assert_snapshot!(case.judge().violations[0].text, @"CREDIT_LEAK user 0: the credit is 999318: it was 1000000, 0 was added outside orders, and its paid orders come to 675, so -7 is unexplained; the ledger agrees with the orders: the balance alone is off. Orders: 0, 4, 8, 12, 16, 20, 24, 28, and 67 more. Fault: kill stock-db-primary (stock-db-0) at 10.000 s. Again: webshop verify 20250101-120000-kill --offline");
     }
 }

@@ -257,6 +257,17 @@ impl History {
         reader.finish()
     }
 
+    /// A history of which nothing was written.
+    #[must_use]
+    pub fn empty(run: &str) -> Self {
+        Self {
+            header: Header::new(run, 0, None),
+            attempts: Vec::new(),
+            ended_at_us: None,
+            truncated_line: None,
+        }
+    }
+
     /// Whether every request that was sent is known to be in it.
     #[must_use]
     pub fn is_complete(&self) -> bool {

@@ -6,20 +6,19 @@ use protocol::saga::TOPICS;
 
 use crate::{
     availability::{self, operations},
-    book::{Book, Index, Ledgers},
+    book::Book,
     check::{self, Looked, Scene},
     evidence::Evidence,
-    explain,
     history::History,
-    snapshot::{Initial, Snapshot, differences},
-    verdict::{
-        Budgets, Check, CheckReport, FORMAT, Judgement, Label, Status, VERSION, VIOLATIONS_MAX,
-        Verdict, Violation,
-    },
+    snapshot::{Initial, Snapshot, differences, repetitions, row_differences},
+    verdict::{Budgets, Check, CheckReport, FORMAT, Judgement, Label, Status, VERSION, Verdict},
 };
 
 mod earned;
+mod told;
 mod totals;
+
+use told::Told;
 
 /// All that is known of a run.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +34,9 @@ pub struct Run<'a> {
 /// Judges a run. The same run is judged the same every time.
 #[must_use]
 pub fn judge(run: &Run<'_>) -> Judgement {
-    let nothing = Snapshot::default();
+    let nothing = Snapshot::missing();
     let last = run.snapshots.last().unwrap_or(&nothing);
-    let ledgers = Ledgers::new(run.initial, last);
-    let index = Index::new(run.history);
-    let book = Book::new(run.history, run.initial, last, &ledgers, &index);
+    let book = Book::new(run.history, run.initial, last);
     let quiet = Quiet::of(run);
     let scene = Scene {
         run,
@@ -51,26 +48,15 @@ pub fn judge(run: &Run<'_>) -> Judgement {
     let mut verdict = Verdict::Pass;
     let mut reasons = Vec::new();
     let mut checks = Vec::new();
-    let mut violations = Vec::new();
+    let mut told = Told::default();
     for (check, looked) in check::all(&scene) {
-        let (report, worst, reason) = report(&scene, check, &looked);
-        verdict = verdict.worst(worst);
-        reasons.extend(reason.map(|reason| (worst, reason)));
+        let (report, found) = report(&scene, check, &looked);
+        for (worst, _) in &found {
+            verdict = verdict.worst(*worst);
+        }
+        reasons.extend(found);
         checks.push(report);
-        violations.extend(
-            looked
-                .findings
-                .iter()
-                .take(VIOLATIONS_MAX)
-                .map(|finding| Violation {
-                    label: finding.label,
-                    check,
-                    suspected: is_suspected(&scene, finding.label),
-                    subject: finding.subject.clone(),
-                    orders: finding.orders.clone(),
-                    text: explain::explain(&scene, finding),
-                }),
-        );
+        told.tell(&scene, check, looked.findings);
     }
     let operations = operations(run.history);
     let availability = availability::of(&operations, run.evidence);
@@ -88,48 +74,55 @@ pub fn judge(run: &Run<'_>) -> Judgement {
         exit_code: verdict.exit_code(),
         reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
         checks,
-        violations,
+        causes: told.causes,
+        violations: told.violations,
         availability,
         totals: totals::of(&operations, &book),
     }
 }
 
-/// What a check comes to: its line in the result, the verdict that it forces, and why.
+/// What a check comes to: its line in the result, and each verdict that it forces, with the reason.
 fn report(
     scene: &Scene<'_>,
     check: Check,
     looked: &Looked,
-) -> (CheckReport, Verdict, Option<String>) {
+) -> (CheckReport, Vec<(Verdict, String)>) {
     let found = looked.findings.len();
     let certain = looked
         .findings
         .iter()
         .any(|finding| !is_suspected(scene, finding.label));
-    let (status, verdict, reason) = if certain {
-        let reason = format!("{check}: {}", tally(looked));
-        (Status::Violated, Verdict::Violation, Some(reason))
+    let undecided = match &looked.undecided {
+        None if looked.counted == 0 => Some("there was nothing to look at".to_owned()),
+        undecided => undecided.clone(),
+    };
+    let mut reasons = Vec::new();
+    if certain {
+        reasons.push((Verdict::Violation, format!("{check}: {}", tally(looked))));
     } else if found > 0 {
         let reason = format!(
             "{check}: {} suspected, which proves nothing yet",
             tally(looked)
         );
-        (Status::Suspected, Verdict::Unknown, Some(reason))
-    } else if let Some(why) = &looked.undecided {
-        let reason = format!("{check}: undecided, {why}");
-        (Status::Undecided, Verdict::Unknown, Some(reason))
-    } else if looked.counted == 0 {
-        let reason = format!("{check}: undecided, there was nothing to look at");
-        (Status::Undecided, Verdict::Unknown, Some(reason))
-    } else {
-        (Status::Held, Verdict::Pass, None)
+        reasons.push((Verdict::Unknown, reason));
+    }
+    if let Some(why) = &undecided {
+        reasons.push((Verdict::Unknown, format!("{check}: undecided, {why}")));
+    }
+    let status = match (certain, found, &undecided) {
+        (true, _, _) => Status::Violated,
+        (false, 1.., _) => Status::Suspected,
+        (false, 0, Some(_)) => Status::Undecided,
+        (false, 0, None) => Status::Held,
     };
     let report = CheckReport {
         name: check,
         status,
         counted: looked.counted,
         violations: found as u64,
+        undecided,
     };
-    (report, verdict, reason)
+    (report, reasons)
 }
 
 /// How many of each label, e.g. `2 DIVERGED, 1 SPLIT_BRAIN`.
@@ -145,20 +138,27 @@ fn tally(looked: &Looked) -> String {
 }
 
 /// Whether something of this kind proves nothing as long as sagas run, or the history is empty or lacks its end.
-fn is_suspected(scene: &Scene<'_>, label: Label) -> bool {
+pub(crate) fn is_suspected(scene: &Scene<'_>, label: Label) -> bool {
     let history = scene.run.history;
     let absence_proves_nothing = (!history.is_complete() || history.attempts.is_empty())
         && matches!(label, Label::Phantom | Label::CreditLeak | Label::StockLeak);
-    absence_proves_nothing || (label.check().needs_quiescence() && !scene.quiet.is_quiet())
+    let moving = match label {
+        // Healthy and past the deadline, as its check knows; then only the two identical reads may lack.
+        Label::Stuck => !scene.quiet.rows_at_rest,
+        label => label.check().needs_quiescence() && !scene.quiet.is_quiet(),
+    };
+    absence_proves_nothing || moving
 }
 
 /// Whether the shop was at rest at the final reads, and why not.
 pub(crate) struct Quiet {
     missing: Vec<String>,
+    /// There are two final reads or more, and every user, item, order and movement is the same in all.
+    rows_at_rest: bool,
 }
 
 impl Quiet {
-    fn of(run: &Run<'_>) -> Self {
+    pub(crate) fn of(run: &Run<'_>) -> Self {
         let settle = &run.evidence.settle;
         let mut missing = Vec::new();
         for (done, what) in [
@@ -184,6 +184,12 @@ impl Quiet {
                     .map(ToString::to_string),
             );
         }
+        let pairs = || run.snapshots.windows(2);
+        let repeated: Vec<String> = run.snapshots.iter().flat_map(repetitions).collect();
+        let rows_at_rest = run.snapshots.len() > 1
+            && repeated.is_empty()
+            && pairs().all(|pair| row_differences(&pair[0], &pair[1]).is_empty());
+        missing.extend(repeated);
         if let Some(last) = run.snapshots.last() {
             let open = last.sagas.len();
             if open > 0 {
@@ -202,7 +208,10 @@ impl Quiet {
                 }
             }
         }
-        Self { missing }
+        Self {
+            missing,
+            rows_at_rest,
+        }
     }
 
     pub(crate) fn is_quiet(&self) -> bool {

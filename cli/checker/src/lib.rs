@@ -24,12 +24,14 @@ pub mod history;
 mod judge;
 pub mod outcome;
 pub mod snapshot;
+pub mod story;
 pub mod verdict;
 
 pub use evidence::Evidence;
 pub use history::History;
 pub use judge::{Run, judge};
 pub use snapshot::{Initial, Snapshot};
+pub use story::{Story, story};
 pub use verdict::{Budgets, Judgement, Verdict};
 
 #[cfg(test)]

@@ -7,13 +7,17 @@ use protocol::{
     ItemId, OrderId, SagaId, UserId,
     db::{NodeState, Role},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 mod differences;
+mod parse;
 mod row;
+mod rows;
 
 pub use differences::{Difference, differences};
+pub(crate) use differences::{repetitions, row_differences};
+pub use rows::Rows;
 
 use row::row;
 
@@ -197,18 +201,56 @@ impl Default for Initial {
     }
 }
 
+/// Which of the two independent witnesses a final read has. The lists of the other one are empty, and say
+/// nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Witnesses {
+    #[default]
+    Both,
+    /// Users' credit, items' stock and orders' paid flags, without what each order moved.
+    Balances,
+    /// What each order moved, without balances and paid flags.
+    Ledgers,
+    /// There is no final read.
+    None,
+}
+
+impl Witnesses {
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn are_both(&self) -> bool {
+        *self == Self::Both
+    }
+
+    /// Whether balances and paid flags were read.
+    #[must_use]
+    pub fn have_balances(self) -> bool {
+        matches!(self, Self::Both | Self::Balances)
+    }
+
+    /// Whether the ledgers were read.
+    #[must_use]
+    pub fn have_ledgers(self) -> bool {
+        matches!(self, Self::Both | Self::Ledgers)
+    }
+}
+
 /// One final read of everything. `Snapshot { users, ..Snapshot::default() }` fills format and version in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub format: String,
     pub version: u32,
     pub taken_at_us: i64,
-    pub orders: Vec<OrderRow>,
-    pub users: Vec<UserRow>,
-    pub items: Vec<ItemRow>,
+    /// Which of the two witnesses were read.
+    #[serde(default, skip_serializing_if = "Witnesses::are_both")]
+    pub witnesses: Witnesses,
+    pub orders: Rows<OrderRow>,
+    pub users: Rows<UserRow>,
+    pub items: Rows<ItemRow>,
     /// Those above the initial watermark. Older ones are ignored.
-    pub stock_movements: Vec<StockMovement>,
-    pub payment_movements: Vec<PaymentMovement>,
+    pub stock_movements: Rows<StockMovement>,
+    pub payment_movements: Rows<PaymentMovement>,
     /// Sagas that have not ended.
     pub sagas: Vec<SagaRow>,
     pub databases: Vec<DatabaseView>,
@@ -222,11 +264,12 @@ impl Default for Snapshot {
             format: SNAPSHOT_FORMAT.to_owned(),
             version: VERSION,
             taken_at_us: 0,
-            orders: Vec::new(),
-            users: Vec::new(),
-            items: Vec::new(),
-            stock_movements: Vec::new(),
-            payment_movements: Vec::new(),
+            witnesses: Witnesses::Both,
+            orders: Rows::default(),
+            users: Rows::default(),
+            items: Rows::default(),
+            stock_movements: Rows::default(),
+            payment_movements: Rows::default(),
             sagas: Vec::new(),
             databases: Vec::new(),
             lanes: Vec::new(),
@@ -246,88 +289,18 @@ pub enum SnapshotError {
     Malformed(#[source] serde_json::Error),
 }
 
-/// What both formats begin with, whatever their version.
-#[derive(Deserialize)]
-struct Envelope {
-    format: String,
-    version: u32,
-}
-
-fn parse<T: DeserializeOwned>(text: &[u8], format: &'static str) -> Result<T, SnapshotError> {
-    let envelope: Envelope = serde_json::from_slice(text).map_err(|error| {
-        if error.is_eof() {
-            SnapshotError::Malformed(error)
-        } else {
-            SnapshotError::Foreign { format }
-        }
-    })?;
-    if envelope.format != format {
-        return Err(SnapshotError::Foreign { format });
-    }
-    if envelope.version != VERSION {
-        return Err(SnapshotError::Version {
-            found: envelope.version,
-        });
-    }
-    serde_json::from_slice(text).map_err(SnapshotError::Malformed)
-}
-
-impl Initial {
-    /// Reads what was there before the load.
-    ///
-    /// # Errors
-    /// The text is cut short, of another version, or something else altogether.
-    pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
-        parse(text, INITIAL_FORMAT)
-    }
-}
-
 impl Snapshot {
-    /// Reads a final read.
-    ///
-    /// # Errors
-    /// The text is cut short, of another version, or something else altogether.
-    pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
-        parse(text, SNAPSHOT_FORMAT)
+    /// What stands for a final read where there is none.
+    pub(crate) fn missing() -> Self {
+        Self {
+            witnesses: Witnesses::None,
+            ..Self::default()
+        }
     }
 
     /// Whether every saga has ended and every lane is empty.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
         self.sagas.is_empty() && self.lanes.iter().all(LaneView::is_drained)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(text: &str) -> String {
-        Snapshot::parse(text.as_bytes()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_snapshot_reads_back_as_written_and_cut_short_is_said_so() {
-        let snapshot = Snapshot {
-            users: vec![UserRow {
-                user_id: UserId(1),
-                credit: -5,
-            }],
-            ..Snapshot::default()
-        };
-        let text = serde_json::to_string(&snapshot).unwrap();
-        assert_eq!(Snapshot::parse(text.as_bytes()).unwrap(), snapshot);
-        assert_eq!(error(&text[..text.len() / 2]), "malformed or cut short");
-    }
-
-    #[test]
-    fn another_file_or_version_is_refused() {
-        let initial = serde_json::to_string(&Initial::default()).unwrap();
-        assert_eq!(error(&initial), "this is not a webshop-snapshot file");
-        assert_eq!(error("[1]"), "this is not a webshop-snapshot file");
-        assert_eq!(
-            error(r#"{"format":"webshop-snapshot","version":9}"#),
-            "it has version 9, and this program reads version 1"
-        );
     }
 }

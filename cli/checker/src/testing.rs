@@ -7,13 +7,16 @@ use crate::{
     history::History,
     judge::{Run, judge},
     snapshot::{Initial, Snapshot},
+    story::{Story, story},
     verdict::{Budgets, Judgement, Label},
 };
 
 mod defects;
+mod dice;
 mod load;
 mod simulate;
 
+pub(crate) use dice::Dice;
 pub(crate) use load::Load;
 pub(crate) use simulate::{Fate, Plan, Surroundings};
 
@@ -63,6 +66,10 @@ impl Case {
 
     pub(crate) fn judge(&self) -> Judgement {
         judge(&self.run())
+    }
+
+    pub(crate) fn story(&self, order: OrderId) -> Option<Story> {
+        story(&self.run(), order)
     }
 
     /// The labels of everything that is certainly wrong, each once.

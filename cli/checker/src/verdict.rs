@@ -11,8 +11,6 @@ use crate::{availability::Availability, snapshot::Subject};
 pub const FORMAT: &str = "webshop-result";
 /// The version of the result that this checker writes.
 pub const VERSION: u32 = 1;
-/// How many violations of one check a result carries whole. All of them are counted.
-pub const VIOLATIONS_MAX: usize = 1000;
 
 /// What a run proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -276,6 +274,9 @@ pub struct CheckReport {
     pub counted: u64,
     /// How many of them are wrong.
     pub violations: u64,
+    /// What it could not decide, and why; also where it found something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<String>,
 }
 
 /// One defect, with its explanation.
@@ -288,8 +289,25 @@ pub struct Violation {
     pub subject: Subject,
     /// The orders that it is about, ascending.
     pub orders: Vec<OrderId>,
+    /// Its place in [`Judgement::causes`].
+    #[serde(default)]
+    pub cause: usize,
     /// Claim, evidence, contradiction, and how to see it again.
     pub text: String,
+}
+
+/// What several violations have in common: the same defect, in the same way, near the same fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    pub label: Label,
+    pub suspected: bool,
+    /// The contradiction with `n` for each number.
+    pub shape: String,
+    /// The fault that was nearest in time, e.g. `kill stock-db-primary (stock-db-0) at 10.000 s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// How many there are.
+    pub violations: u64,
 }
 
 /// The headline figures of a run.
@@ -333,7 +351,10 @@ pub struct Judgement {
     /// Why it is not a PASS; empty for one.
     pub reasons: Vec<String>,
     pub checks: Vec<CheckReport>,
-    /// Up to [`VIOLATIONS_MAX`] of each check.
+    /// What the violations have in common, in the order in which they were found.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
+    /// All of them, in the order of the checks.
     pub violations: Vec<Violation>,
     pub availability: Availability,
     pub totals: Totals,

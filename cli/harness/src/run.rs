@@ -1,6 +1,7 @@
 //! One run: data, load, faults in the middle of it, everything recorded.
 
 pub mod plan;
+pub mod recorded;
 mod timeline;
 pub mod verify;
 

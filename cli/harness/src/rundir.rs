@@ -1,11 +1,15 @@
 //! A run on disk: `runs/<time>-<name>/`, and `runs/latest` that points to the newest.
 
 use std::{
-    io::ErrorKind,
+    fs::File,
+    io::{BufRead, BufReader, BufWriter, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
-use checker::{Evidence, History, Initial, Judgement, Snapshot};
+use checker::{
+    Evidence, History, Initial, Judgement, Snapshot,
+    history::{HistoryError, Reader},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -15,6 +19,10 @@ use crate::{
 
 const LATEST: &str = "latest";
 const PLAN: &str = "plan.json";
+/// How many final reads a run has when it has all of them.
+pub(crate) const FINAL_READS: usize = 2;
+/// How much of a history is read at once, in bytes.
+const READ_AT_ONCE: usize = 1 << 20;
 /// How many runs may begin in the same second.
 const SAME_SECOND_MAX: u32 = 100;
 
@@ -145,14 +153,37 @@ impl RunDir {
         self.write(PLAN, plan)
     }
 
-    /// The history as far as it goes.
+    /// The history as far as it goes: up to its last whole line, and an empty one where the run did not come
+    /// that far.
     ///
     /// # Errors
     /// [`Error::Run`] with the line that is none of a history's.
     pub fn history(&self) -> Result<History> {
         let path = self.history_path();
-        let bytes = std::fs::read(&path).map_err(|error| unfit(&path, error.to_string()))?;
-        History::parse(&bytes).map_err(|error| unfit(&path, error.to_string()))
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(History::empty(&self.name()));
+            }
+            Err(error) => return Err(unfit(&path, error.to_string())),
+        };
+        let mut text = BufReader::with_capacity(READ_AT_ONCE, file);
+        let (mut reader, mut line) = (Reader::default(), Vec::new());
+        let read = loop {
+            line.clear();
+            match text.read_until(b'\n', &mut line) {
+                Ok(0) => break reader.finish(),
+                Ok(_) => {}
+                Err(error) => return Err(unfit(&path, error.to_string())),
+            }
+            if let Err(error) = reader.push(&line) {
+                break Err(error);
+            }
+        };
+        match read {
+            Err(HistoryError::Empty) => Ok(History::empty(&self.name())),
+            read => read.map_err(|error| unfit(&path, told(&error))),
+        }
     }
 
     /// What stood in the databases before; `None` where the run did not come that far.
@@ -160,7 +191,14 @@ impl RunDir {
     /// # Errors
     /// [`Error::Run`]: the file is cut short or foreign.
     pub fn initial(&self) -> Result<Option<Initial>> {
-        self.read_if_there("initial.json")
+        let path = self.file("initial.json");
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unfit(&path, error.to_string())),
+        };
+        let read = Initial::parse(&text).map_err(|error| unfit(&path, told(&error)))?;
+        Ok(Some(read))
     }
 
     /// Writes `initial.json`.
@@ -187,17 +225,28 @@ impl RunDir {
         self.write("evidence.json", evidence)
     }
 
-    /// The final reads, in their order: both or none.
+    /// The final reads that are there, in their order: a PASS needs both.
     ///
     /// # Errors
     /// [`Error::Run`]: a file is cut short or foreign.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
-        let first = self.read_if_there("snapshot-1.json")?;
-        let second = self.read_if_there("snapshot-2.json")?;
-        Ok(match (first, second) {
-            (Some(first), Some(second)) => vec![first, second],
-            (Some(_) | None, _) => Vec::new(),
-        })
+        let mut snapshots: Vec<Snapshot> = Vec::new();
+        let mut earlier = Vec::new();
+        for n in 1..=FINAL_READS {
+            let path = self.file(&format!("snapshot-{n}.json"));
+            let text = match std::fs::read(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                Err(error) => return Err(unfit(&path, error.to_string())),
+            };
+            let read = match snapshots.last() {
+                None => Snapshot::parse(&text),
+                Some(first) => Snapshot::parse_second(&text, &earlier, first),
+            };
+            snapshots.push(read.map_err(|error| unfit(&path, told(&error)))?);
+            earlier = text;
+        }
+        Ok(snapshots)
     }
 
     /// Writes `snapshot-1.json` and `snapshot-2.json`.
@@ -239,9 +288,19 @@ impl RunDir {
         let path = self.file(name);
         let fresh = self.file(&format!(".{name}"));
         let failed = |source| Error::io(format!("write {}", path.display()), source);
-        let text = serde_json::to_vec(value).map_err(Error::json)?;
-        std::fs::write(&fresh, text).map_err(failed)?;
+        let file = File::create(&fresh).map_err(failed)?;
+        let mut file = BufWriter::with_capacity(READ_AT_ONCE, file);
+        serde_json::to_writer(&mut file, value).map_err(Error::json)?;
+        file.flush().map_err(failed)?;
         std::fs::rename(&fresh, &path).map_err(failed)
+    }
+}
+
+/// An error of the checker's readers, with what the parser said.
+fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

@@ -170,11 +170,11 @@ pub async fn take(agent: &Agent, initial: &Initial) -> Result<Snapshot> {
     let digests = agent.digests().await?;
     Ok(Snapshot {
         taken_at_us,
-        orders: tables.orders,
-        users: tables.users,
-        items: tables.items,
-        stock_movements: tables.stock_movements,
-        payment_movements: tables.payment_movements,
+        orders: tables.orders.into(),
+        users: tables.users.into(),
+        items: tables.items.into(),
+        stock_movements: tables.stock_movements.into(),
+        payment_movements: tables.payment_movements.into(),
         sagas: tables.sagas,
         databases: states
             .into_iter()

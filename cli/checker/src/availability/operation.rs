@@ -1,8 +1,6 @@
-use std::collections::HashMap;
-
 use crate::{
     book::class_of,
-    history::{History, Op},
+    history::{Attempt, History, Op},
     outcome::{Class, Kind},
 };
 
@@ -15,6 +13,8 @@ pub(crate) struct Operation {
     pub(crate) sent_us: u64,
     /// When its last attempt ended; `None`: one never did.
     pub(crate) ended_us: Option<u64>,
+    /// The last that is known of it: when an attempt was sent or ended.
+    pub(crate) last_seen_us: u64,
     pub(crate) class: Class,
     pub(crate) ok_at_us: Option<u64>,
     /// When it was answered: ok, or by a business rejection.
@@ -32,43 +32,58 @@ impl Operation {
 
 /// The logical operations of a history, in the order in which they were due.
 pub(crate) fn operations(history: &History) -> Vec<Operation> {
-    let mut index: HashMap<u64, usize> = HashMap::with_capacity(history.attempts.len());
-    let mut list: Vec<Operation> = Vec::with_capacity(history.attempts.len());
-    for attempt in &history.attempts {
-        let invoke = &attempt.invoke;
-        let class = attempt.class();
-        let at = *index.entry(invoke.id).or_insert_with(|| {
-            list.push(Operation {
-                op: invoke.op,
-                due_us: invoke.due_us,
-                sent_us: invoke.sent_us,
-                ended_us: Some(0),
-                class,
-                ok_at_us: None,
-                served_at_us: None,
-                server_error: false,
-            });
-            list.len() - 1
-        });
-        let operation = &mut list[at];
-        operation.class = class_of([operation.class, class].into_iter()).unwrap_or(class);
-        let Some(complete) = &attempt.complete else {
-            operation.ended_us = None;
-            continue;
-        };
-        operation.ended_us = operation.ended_us.map(|at| at.max(complete.at_us));
-        let status = complete.status.unwrap_or_default();
-        operation.server_error |= (500..=599).contains(&status);
-        let rejected = class == Class::Fail && is_rejection(invoke.op, status);
-        if class == Class::Ok {
-            operation.ok_at_us.get_or_insert(complete.at_us);
-        }
-        if class == Class::Ok || rejected {
-            operation.served_at_us.get_or_insert(complete.at_us);
-        }
-    }
+    // Nearly sorted as it is written, so that a stable sort is quick.
+    let mut attempts: Vec<&Attempt> = history.attempts.iter().collect();
+    attempts.sort_by_key(|attempt| attempt.invoke.id);
+    let mut list: Vec<Operation> = attempts
+        .chunk_by(|a, b| a.invoke.id == b.invoke.id)
+        .map(Operation::of)
+        .collect();
     list.sort_by_key(|operation| operation.due_us);
     list
+}
+
+impl Operation {
+    /// Folds the attempts at one operation, in the order in which they were sent.
+    fn of(attempts: &[&Attempt]) -> Self {
+        let first = attempts[0];
+        let mut operation = Self {
+            op: first.invoke.op,
+            due_us: first.invoke.due_us,
+            sent_us: first.invoke.sent_us,
+            ended_us: Some(0),
+            last_seen_us: 0,
+            class: first.class(),
+            ok_at_us: None,
+            served_at_us: None,
+            server_error: false,
+        };
+        for attempt in attempts {
+            operation.add(attempt);
+        }
+        operation
+    }
+
+    fn add(&mut self, attempt: &Attempt) {
+        let class = attempt.class();
+        self.last_seen_us = self.last_seen_us.max(attempt.invoke.sent_us);
+        self.class = class_of([self.class, class].into_iter()).unwrap_or(class);
+        let Some(complete) = &attempt.complete else {
+            self.ended_us = None;
+            return;
+        };
+        self.last_seen_us = self.last_seen_us.max(complete.at_us);
+        self.ended_us = self.ended_us.map(|at| at.max(complete.at_us));
+        let status = complete.status.unwrap_or_default();
+        self.server_error |= (500..=599).contains(&status);
+        let rejected = class == Class::Fail && is_rejection(attempt.invoke.op, status);
+        if class == Class::Ok {
+            self.ok_at_us.get_or_insert(complete.at_us);
+        }
+        if class == Class::Ok || rejected {
+            self.served_at_us.get_or_insert(complete.at_us);
+        }
+    }
 }
 
 /// Whether a failed attempt was answered by the shop itself. A read's class says no more than "not ok".

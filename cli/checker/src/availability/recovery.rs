@@ -1,4 +1,4 @@
-use super::{Operation, Recovery, SECOND_US, is_checkout, percentile, ratio};
+use super::{Operation, Recovery, SECOND_US, is_checkout, ratio};
 use crate::evidence::Evidence;
 
 /// How long the shop must serve as before to count as recovered.
@@ -160,6 +160,10 @@ fn p99_us(operations: &[Operation]) -> u64 {
         .iter()
         .filter_map(Operation::latency_us)
         .collect();
-    latencies.sort_unstable();
-    percentile(&latencies, 990).unwrap_or_default()
+    // Looked for at many instants: all that is needed is the one value, not the order of the others.
+    let rank = (latencies.len() * 990).div_ceil(1000).saturating_sub(1);
+    if latencies.is_empty() {
+        return 0;
+    }
+    *latencies.select_nth_unstable(rank).1
 }

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use protocol::{ItemId, OrderId, UserId};
 
-use super::{OrderFacts, class_of};
+use super::{OrderFacts, class_of, sources::Sources};
 use crate::{
-    effect::Good,
+    effect::{Good, Part},
     history::{History, Op, Value},
     outcome::Class,
     snapshot::{Initial, Snapshot},
@@ -28,6 +28,8 @@ pub(crate) struct Balance<Id> {
     pub(crate) ledger: i128,
     /// Every order that is for it or moved it, ascending.
     pub(crate) orders: Vec<OrderId>,
+    /// Somebody has seen it: an uncertain top-up alone does not make it exist.
+    pub(crate) exists: bool,
 }
 
 impl<Id> Balance<Id> {
@@ -41,72 +43,67 @@ impl<Id> Balance<Id> {
             ordered: 0,
             ledger: 0,
             orders: Vec::new(),
+            exists: false,
+        }
+    }
+
+    /// Takes an order's part into account. Orders come ascending, and have one part a good.
+    fn take(&mut self, order: &OrderFacts<'_>, part: &Part) {
+        self.exists = true;
+        self.orders.push(order.order_id);
+        self.ledger += part.taken - if order.paid_before { part.ordered } else { 0 };
+        if order.is_newly_paid() {
+            self.ordered += part.ordered;
         }
     }
 }
 
-/// The accounts of the payment service.
-pub(super) fn users(
+/// The accounts of the payment service, and the shelves of the stock service.
+pub(super) fn all(
     history: &History,
     initial: &Initial,
     last: &Snapshot,
-    orders: &[OrderFacts<'_>],
-) -> Vec<Balance<UserId>> {
-    let mut all = Balances::default();
+    sources: &Sources<'_>,
+) -> (Vec<Balance<UserId>>, Vec<Balance<ItemId>>) {
+    let (mut users, mut items) = (Balances::default(), Balances::default());
     for row in &initial.users {
-        all.at(row.user_id).before = row.credit.into();
+        users.seen(row.user_id).before = row.credit.into();
     }
     for row in &last.users {
-        all.at(row.user_id).after = Some(row.credit.into());
+        users.seen(row.user_id).after = Some(row.credit.into());
     }
-    for (op, value, class) in logical(history) {
-        match (op, value) {
-            (Op::AddFunds { user, amount }, _) => all.adjust(user, amount.0.into(), class),
-            (Op::Pay { user, amount }, _) => all.adjust(user, -i128::from(amount.0), class),
-            (Op::CreateUser, Some(Value::Created(id))) => {
-                all.at(UserId(id));
-            }
-            _ => {}
-        }
-    }
-    all.take(orders, |good| match good {
-        Good::Credit(user) => Some(user),
-        Good::Item(_) => None,
-    });
-    all.into_sorted()
-}
-
-/// The shelves of the stock service.
-pub(super) fn items(
-    history: &History,
-    initial: &Initial,
-    last: &Snapshot,
-    orders: &[OrderFacts<'_>],
-) -> Vec<Balance<ItemId>> {
-    let mut all = Balances::default();
     for row in &initial.items {
-        all.at(row.item_id).before = row.stock.into();
+        items.seen(row.item_id).before = row.stock.into();
     }
     for row in &last.items {
-        all.at(row.item_id).after = Some(row.stock.into());
+        items.seen(row.item_id).after = Some(row.stock.into());
     }
     for (op, value, class) in logical(history) {
         match (op, value) {
-            (Op::AddStock { item, amount }, _) => all.adjust(item, amount.0.into(), class),
+            (Op::AddFunds { user, amount }, _) => users.adjust(user, amount.0.into(), class),
+            (Op::Pay { user, amount }, _) => users.adjust(user, -i128::from(amount.0), class),
+            (Op::AddStock { item, amount }, _) => items.adjust(item, amount.0.into(), class),
             (Op::SubtractStock { item, amount }, _) => {
-                all.adjust(item, -i128::from(amount.0), class);
+                items.adjust(item, -i128::from(amount.0), class);
+            }
+            (Op::CreateUser, Some(Value::Created(id))) => {
+                users.seen(UserId(id));
             }
             (Op::CreateItem { .. }, Some(Value::Created(id))) => {
-                all.at(ItemId(id));
+                items.seen(ItemId(id));
             }
             _ => {}
         }
     }
-    all.take(orders, |good| match good {
-        Good::Item(item) => Some(item),
-        Good::Credit(_) => None,
+    sources.each_order(|order| {
+        for part in &order.effect.parts {
+            match part.good {
+                Good::Credit(user) => users.at(user).take(order, part),
+                Good::Item(item) => items.at(item).take(order, part),
+            }
+        }
     });
-    all.into_sorted()
+    (users.into_sorted(), items.into_sorted())
 }
 
 /// Each logical write that is not a checkout, its retries folded into one class.
@@ -149,26 +146,17 @@ impl<Id: Copy + Ord + std::hash::Hash> Balances<Id> {
         &mut self.list[at]
     }
 
-    fn adjust(&mut self, id: Id, amount: i128, class: Class) {
-        match class {
-            Class::Ok => self.at(id).added += amount,
-            Class::Info => self.at(id).perhaps.push(amount),
-            Class::Fail => {}
-        }
+    fn seen(&mut self, id: Id) -> &mut Balance<Id> {
+        let balance = self.at(id);
+        balance.exists = true;
+        balance
     }
 
-    fn take(&mut self, orders: &[OrderFacts<'_>], of: impl Fn(Good) -> Option<Id>) {
-        for order in orders {
-            for part in &order.effect.parts {
-                let Some(id) = of(part.good) else { continue };
-                let balance = self.at(id);
-                // Orders arrive ascending, and an order has one part a good.
-                balance.orders.push(order.order_id);
-                balance.ledger += part.taken - if order.paid_before { part.ordered } else { 0 };
-                if order.is_newly_paid() {
-                    balance.ordered += part.ordered;
-                }
-            }
+    fn adjust(&mut self, id: Id, amount: i128, class: Class) {
+        match class {
+            Class::Ok => self.seen(id).added += amount,
+            Class::Info => self.at(id).perhaps.push(amount),
+            Class::Fail => {}
         }
     }
 

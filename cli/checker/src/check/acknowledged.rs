@@ -4,11 +4,18 @@ use super::Finding;
 use crate::{book::OrderFacts, outcome::Class, verdict::Label};
 
 pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
-    let contradiction = if order.class == Some(Class::Ok) && !order.effect.is_whole() {
-        "nothing of it is left: it was not charged, nothing was taken, and it is not paid"
-    } else if order.paid_before && !order.effect.is_whole() {
+    let effect = &order.effect;
+    let contradiction = if order.class == Some(Class::Ok) && !effect.may_be_whole() {
+        match (effect.seen.ledgers, effect.seen.paid) {
+            (true, Some(_)) => {
+                "nothing of it is left: it was not charged, nothing was taken, and it is not paid"
+            }
+            (true, None) => "nothing of it is left: it was not charged, and nothing was taken",
+            (false, _) => "it is not paid",
+        }
+    } else if order.paid_before && !effect.may_be_whole() {
         "it was paid before the load"
-    } else if order.created && order.row.is_none() {
+    } else if order.created && order.is_gone() {
         "its row is gone, and its creation was acknowledged"
     } else {
         return None;

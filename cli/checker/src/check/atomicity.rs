@@ -5,7 +5,7 @@ use crate::{book::OrderFacts, outcome::Class, verdict::Label};
 
 pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
     let effect = &order.effect;
-    if effect.is_none() || effect.is_whole() {
+    if effect.may_be_none() || effect.may_be_whole() {
         return None;
     }
     if order.ordered.is_none() && matches!(order.class, None | Some(Class::Fail)) {
@@ -26,9 +26,9 @@ pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
             ));
         }
     }
-    if order.row.is_none() {
+    if order.is_gone() {
         missing.push("its row is gone".to_owned());
-    } else if !effect.paid {
+    } else if effect.seen.paid == Some(false) {
         missing.push("it is not paid".to_owned());
     }
     Some(Finding::of_order(

@@ -1,19 +1,27 @@
 //! Each user's credit is what it was, plus top-ups, less the cost of the orders that are paid.
 
-use super::{Looked, Scene, balances};
+use super::{
+    Looked, Scene,
+    balances::{self, Kind},
+};
 use crate::{snapshot::Subject, verdict::Label};
 
 pub(super) fn check(scene: &Scene<'_>) -> Looked {
     balances::check(
         &scene.book.users,
-        Label::CreditLeak,
-        Subject::User,
-        "credit",
+        scene.last.witnesses,
+        &Kind {
+            label: Label::CreditLeak,
+            subject: Subject::User,
+            noun: "credit",
+        },
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::UserId;
+
     use crate::{
         testing::Case,
         verdict::{Label, Verdict},
@@ -56,5 +64,22 @@ mod tests {
         let user = case.user_of(case.paid());
         case.lose_user(user);
         assert_eq!(case.labels(), [Label::CreditLeak]);
+    }
+
+    #[test]
+    fn an_uncertain_top_up_does_not_make_a_user_exist() {
+        let mut case = Case::legal();
+        case.add_funds_unknown(UserId(4711), 5);
+        assert_eq!(case.labels(), []);
+    }
+
+    #[test]
+    fn both_witnesses_need_one_and_the_same_uncertain_top_up() {
+        let mut case = Case::legal();
+        let paid = case.paid();
+        let (user, cost) = (case.user_of(paid), case.cost(paid));
+        case.add_funds_unknown(user, cost);
+        case.lose_charge(paid);
+        assert!(case.labels().contains(&Label::CreditLeak));
     }
 }

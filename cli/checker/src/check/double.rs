@@ -4,6 +4,9 @@ use super::Finding;
 use crate::{book::OrderFacts, verdict::Label};
 
 pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
+    if !order.effect.seen.lines {
+        return None;
+    }
     let doubled: Vec<String> = order
         .effect
         .parts

@@ -1,6 +1,6 @@
 //! Once a read saw an order paid, every later read does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use protocol::OrderId;
 
@@ -8,7 +8,7 @@ use super::{Finding, Looked, Scene};
 use crate::{
     explain::seconds,
     history::{Op, Value},
-    snapshot::Subject,
+    snapshot::{Snapshot, Subject},
     verdict::Label,
 };
 
@@ -22,9 +22,9 @@ enum Seen {
 
 pub(super) fn check(scene: &Scene<'_>) -> Looked {
     let mut counted = 0;
-    let mut seen: BTreeMap<OrderId, Seen> = BTreeMap::new();
-    for order in scene.book.orders.iter().filter(|order| order.paid_before) {
-        seen.insert(order.order_id, Seen::BeforeTheLoad);
+    let mut seen: HashMap<OrderId, Seen> = HashMap::new();
+    for order in scene.book.paid_before() {
+        seen.insert(*order, Seen::BeforeTheLoad);
     }
     let mut reverted: BTreeMap<OrderId, String> = BTreeMap::new();
     // A read that ended before another began came before it; those that overlap have no order.
@@ -58,7 +58,8 @@ pub(super) fn check(scene: &Scene<'_>) -> Looked {
     counted += final_reads(scene, &mut seen, &mut reverted);
     Looked {
         counted,
-        undecided: None,
+        undecided: (!scene.last.witnesses.have_balances())
+            .then(|| "paid flags were not read at the end".to_owned()),
         findings: reverted
             .into_iter()
             .map(|(order, contradiction)| Finding {
@@ -85,37 +86,56 @@ fn reads<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (OrderId, u64, u64, bool
     })
 }
 
-/// The final reads come after every read of the load, and after one another.
+/// The final reads come after every read of the load, and after one another: the rows of each, then the
+/// API's answers. Within one of them nothing comes before anything.
 fn final_reads(
     scene: &Scene<'_>,
-    seen: &mut BTreeMap<OrderId, Seen>,
+    seen: &mut HashMap<OrderId, Seen>,
     reverted: &mut BTreeMap<OrderId, String>,
 ) -> u64 {
     let mut counted = 0;
+    let mut earlier: Option<&Snapshot> = None;
     for (number, snapshot) in (1..).zip(scene.run.snapshots) {
-        let rows = snapshot.orders.iter().map(|row| (row.order_id, row.paid));
-        let api = snapshot.api.orders.iter();
-        for (order, paid) in rows.chain(api.map(|read| (read.order_id, read.paid))) {
-            counted += 1;
-            match (paid, seen.get(&order)) {
-                (true, None) => {
-                    seen.insert(order, Seen::AtFinalRead(number));
-                }
-                (false, Some(earlier)) => {
-                    let earlier = match earlier {
-                        Seen::BeforeTheLoad => "before the load".to_owned(),
-                        Seen::At(at_us) => format!("at {}", seconds(*at_us)),
-                        Seen::AtFinalRead(earlier) => format!("at final read {earlier}"),
-                    };
-                    reverted.entry(order).or_insert_with(|| {
-                        format!("a read saw it paid {earlier}, and final read {number} does not")
-                    });
-                }
-                (true, Some(_)) | (false, None) => {}
-            }
+        // The very same rows cannot contradict themselves.
+        let known = earlier.is_some_and(|earlier| {
+            earlier.api.orders.is_empty() && snapshot.orders.is_shared_with(&earlier.orders)
+        });
+        let rows = || snapshot.orders.iter().map(|row| (row.order_id, row.paid));
+        counted += snapshot.orders.len() as u64;
+        if !known {
+            final_read(number, rows, seen, reverted);
         }
+        let api = || {
+            let answers = snapshot.api.orders.iter();
+            answers.map(|read| (read.order_id, read.paid))
+        };
+        counted += snapshot.api.orders.len() as u64;
+        final_read(number, api, seen, reverted);
+        earlier = Some(snapshot);
     }
     counted
+}
+
+fn final_read<I: Iterator<Item = (OrderId, bool)>>(
+    number: usize,
+    reads: impl Fn() -> I,
+    seen: &mut HashMap<OrderId, Seen>,
+    reverted: &mut BTreeMap<OrderId, String>,
+) {
+    for (order, _) in reads().filter(|(_, paid)| !paid) {
+        let earlier = match seen.get(&order) {
+            None => continue,
+            Some(Seen::BeforeTheLoad) => "before the load".to_owned(),
+            Some(Seen::At(at_us)) => format!("at {}", seconds(*at_us)),
+            Some(Seen::AtFinalRead(earlier)) => format!("at final read {earlier}"),
+        };
+        reverted.entry(order).or_insert_with(|| {
+            format!("a read saw it paid {earlier}, and final read {number} does not")
+        });
+    }
+    for (order, _) in reads().filter(|(_, paid)| *paid) {
+        seen.entry(order).or_insert(Seen::AtFinalRead(number));
+    }
 }
 
 #[cfg(test)]

@@ -24,6 +24,13 @@ pub(super) fn check(scene: &Scene<'_>) -> Looked {
             _ => {}
         }
     }
+    let before = || "its row before the load".to_owned();
+    for user in &scene.run.initial.users {
+        credits.see(user.user_id, user.credit, before);
+    }
+    for item in &scene.run.initial.items {
+        stocks.see(item.item_id, item.stock, before);
+    }
     for (number, snapshot) in (1..).zip(scene.run.snapshots) {
         let row = || format!("its row at final read {number}");
         let api = || format!("the API's answer at final read {number}");
@@ -54,7 +61,8 @@ pub(super) fn check(scene: &Scene<'_>) -> Looked {
     );
     Looked {
         counted,
-        undecided: None,
+        undecided: (!scene.last.witnesses.have_balances())
+            .then(|| "the balances were not read at the end".to_owned()),
         findings,
     }
 }
@@ -130,6 +138,13 @@ mod tests {
         case.evidence.settle.quiescent = false;
         case.evidence.settle.converged = false;
         assert_eq!(case.labels(), [Label::Overspend]);
+    }
+
+    #[test]
+    fn what_was_read_before_the_load_is_a_read_too() {
+        let mut case = Case::legal();
+        case.initial.users[0].credit = -1;
+        assert!(case.labels().contains(&Label::Overspend));
     }
 
     #[test]

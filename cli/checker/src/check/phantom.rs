@@ -10,7 +10,7 @@ pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
         None if order.ordered.is_none() && !order.created => "no such order is known",
         None => "nobody asked for its checkout",
     };
-    if order.effect.is_none() || (order.paid_before && order.effect.is_whole()) {
+    if order.effect.may_be_none() || (order.paid_before && order.effect.may_be_whole()) {
         return None;
     }
     let mut happened: Vec<String> = order
@@ -20,7 +20,7 @@ pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
         .filter(|part| part.taken > 0)
         .map(|part| format!("{} of {} taken", part.taken, part.good))
         .collect();
-    if order.effect.paid {
+    if order.effect.is_paid() {
         happened.push("paid".to_owned());
     }
     let contradiction = format!("{excuse}, and it is: {}", happened.join(", "));

@@ -3,14 +3,21 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Looked, Scene};
-use crate::{snapshot::Subject, verdict::Label};
+use crate::{
+    snapshot::{LaneView, Subject},
+    verdict::Label,
+};
 
 pub(super) fn check(scene: &Scene<'_>) -> Looked {
     let settle = &scene.run.evidence.settle;
     let mut looked = Looked {
-        counted: (scene.last.lanes.len() + scene.book.orders.len()) as u64,
+        counted: (scene.last.lanes.len() + scene.book.order_count) as u64,
         ..Looked::default()
     };
+    if scene.run.snapshots.is_empty() {
+        looked.undecided = Some("there are no final reads".to_owned());
+        return looked;
+    }
     if scene.last.is_quiescent() {
         if !settle.quiescent {
             looked.undecided = Some("the shop was not seen to come to rest".to_owned());
@@ -34,13 +41,11 @@ pub(super) fn check(scene: &Scene<'_>) -> Looked {
 }
 
 fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
-    // A saga that only the last read shows began later: nobody waited for it yet.
-    let waited_for: BTreeSet<_> = scene
-        .run
-        .snapshots
-        .first()
-        .map(|first| first.sagas.iter().map(|saga| saga.saga_id).collect())
-        .unwrap_or_default();
+    // What only the last read shows began later: nobody waited for it yet.
+    let Some(first) = scene.run.snapshots.first() else {
+        return Vec::new();
+    };
+    let waited_for: BTreeSet<_> = first.sagas.iter().map(|saga| saga.saga_id).collect();
     let sagas = scene
         .last
         .sagas
@@ -55,11 +60,16 @@ fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
                 saga.saga_id, saga.state, saga.age_s
             ),
         });
+    let was_busy = |lane: &LaneView| {
+        first.lanes.iter().any(|then| {
+            then.topic == lane.topic && then.partition == lane.partition && !then.is_drained()
+        })
+    };
     let lanes = scene
         .last
         .lanes
         .iter()
-        .filter(|lane| !lane.is_drained())
+        .filter(|lane| !lane.is_drained() && was_busy(lane))
         .filter_map(|lane| {
             let end = lane.end_offset?;
             Some(Finding {
@@ -112,6 +122,27 @@ mod tests {
     fn on_a_stack_that_never_was_healthy_it_proves_nothing() {
         let mut case = with_open_saga();
         case.evidence.settle.converged = false;
+        assert_eq!(case.labels(), []);
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn rows_that_still_change_leave_it_suspected() {
+        let mut case = with_open_saga();
+        case.snapshots[1].users[3].credit += 1;
+        case.snapshots[1].api.users[3].credit += 1;
+        assert_eq!(case.labels(), []);
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+        let mut case = with_open_saga();
+        case.snapshots.truncate(1);
+        assert_eq!(case.labels(), []);
+    }
+
+    #[test]
+    fn a_lane_that_only_the_last_read_finds_busy_is_undecided() {
+        let mut case = Case::legal();
+        case.snapshots[1].lanes[1].end_offset = Some(999_999);
+        case.evidence.settle.waited_ms = case.evidence.settle.deadline_ms;
         assert_eq!(case.labels(), []);
         assert_eq!(case.judge().verdict, Verdict::Unknown);
     }

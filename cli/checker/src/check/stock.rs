@@ -1,10 +1,21 @@
 //! Each item's stock is what it was, plus restocks, less the quantities of the orders that are paid.
 
-use super::{Looked, Scene, balances};
+use super::{
+    Looked, Scene,
+    balances::{self, Kind},
+};
 use crate::{snapshot::Subject, verdict::Label};
 
 pub(super) fn check(scene: &Scene<'_>) -> Looked {
-    balances::check(&scene.book.items, Label::StockLeak, Subject::Item, "stock")
+    balances::check(
+        &scene.book.items,
+        scene.last.witnesses,
+        &Kind {
+            label: Label::StockLeak,
+            subject: Subject::Item,
+            noun: "stock",
+        },
+    )
 }
 
 #[cfg(test)]

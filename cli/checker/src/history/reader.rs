@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
@@ -36,8 +36,9 @@ pub struct Reader {
     line: usize,
     header: Option<Header>,
     attempts: Vec<Attempt>,
-    /// Where in `attempts` an attempt stands.
-    index: HashMap<(u64, u32), usize>,
+    /// Where in `attempts` those stand that have not completed: few at a time.
+    open: HashMap<(u64, u32), usize>,
+    sent: Sent,
     ended_at_us: Option<u64>,
     /// A line that stops in the middle: forgiven if no line follows.
     bad: Option<(usize, serde_json::Error)>,
@@ -57,7 +58,13 @@ impl Reader {
             return Err(HistoryError::Malformed { line, source });
         }
         if self.header.is_none() {
-            self.header = Some(read_header(line)?);
+            match read_header(line) {
+                Ok(header) => self.header = Some(header),
+                Err(HistoryError::Malformed { line, source }) if source.is_eof() => {
+                    self.bad = Some((line, source));
+                }
+                Err(error) => return Err(error),
+            }
             return Ok(());
         }
         if self.ended_at_us.is_some() {
@@ -84,9 +91,10 @@ impl Reader {
 
     fn invoke(&mut self, invoke: Invoke) -> Result<(), HistoryError> {
         let key = (invoke.id, invoke.attempt);
-        if self.index.insert(key, self.attempts.len()).is_some() {
+        if !self.sent.insert(key) {
             return Err(self.contradiction(key, "was sent twice"));
         }
+        self.open.insert(key, self.attempts.len());
         self.attempts.push(Attempt {
             invoke,
             complete: None,
@@ -96,14 +104,15 @@ impl Reader {
 
     fn complete(&mut self, complete: Complete) -> Result<(), HistoryError> {
         let key = (complete.id, complete.attempt);
-        let Some(&at) = self.index.get(&key) else {
-            return Err(self.contradiction(key, "was never sent"));
+        let Some(at) = self.open.remove(&key) else {
+            let problem = if self.sent.contains(key) {
+                "completed twice"
+            } else {
+                "was never sent"
+            };
+            return Err(self.contradiction(key, problem));
         };
-        let sent_us = self.attempts[at].invoke.sent_us;
-        if self.attempts[at].complete.is_some() {
-            return Err(self.contradiction(key, "completed twice"));
-        }
-        if complete.at_us < sent_us {
+        if complete.at_us < self.attempts[at].invoke.sent_us {
             return Err(self.contradiction(key, "completed before it was sent"));
         }
         self.attempts[at].complete = Some(complete);
@@ -133,6 +142,45 @@ impl Reader {
     }
 }
 
+/// The attempts that were sent. Nearly all are first attempts at operations that are numbered from 0: a bit
+/// is enough for each of those.
+#[derive(Debug, Default)]
+struct Sent {
+    first: Vec<u64>,
+    others: HashSet<(u64, u32)>,
+}
+
+impl Sent {
+    /// Eight mebibytes of bits.
+    const DENSE_MAX: u64 = 1 << 26;
+
+    /// Whether it is new.
+    fn insert(&mut self, key: (u64, u32)) -> bool {
+        let Some((word, bit)) = Self::place(key) else {
+            return self.others.insert(key);
+        };
+        if self.first.len() <= word {
+            self.first.resize(word + 1, 0);
+        }
+        let is_new = self.first[word] & bit == 0;
+        self.first[word] |= bit;
+        is_new
+    }
+
+    fn contains(&self, key: (u64, u32)) -> bool {
+        match Self::place(key) {
+            None => self.others.contains(&key),
+            Some((word, bit)) => self.first.get(word).is_some_and(|word| word & bit != 0),
+        }
+    }
+
+    fn place((id, attempt): (u64, u32)) -> Option<(usize, u64)> {
+        let is_dense = attempt == 1 && id < Self::DENSE_MAX;
+        let word = usize::try_from(id / 64).ok().filter(|_| is_dense)?;
+        Some((word, 1 << (id % 64)))
+    }
+}
+
 /// The first line decides whether the file is ours before its other fields may differ by version.
 fn read_header(line: &[u8]) -> Result<Header, HistoryError> {
     #[derive(serde::Deserialize)]
@@ -140,8 +188,11 @@ fn read_header(line: &[u8]) -> Result<Header, HistoryError> {
         format: String,
         version: u32,
     }
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(line) else {
-        return Err(HistoryError::Foreign);
+    let envelope = match serde_json::from_slice::<Envelope>(line) {
+        Ok(envelope) => envelope,
+        // A killed writer may leave the first line cut as well.
+        Err(source) if source.is_eof() => return Err(HistoryError::Malformed { line: 1, source }),
+        Err(_) => return Err(HistoryError::Foreign),
     };
     if envelope.format != FORMAT {
         return Err(HistoryError::Foreign);
@@ -153,6 +204,9 @@ fn read_header(line: &[u8]) -> Result<Header, HistoryError> {
     }
     serde_json::from_slice(line).map_err(|source| HistoryError::Malformed { line: 1, source })
 }
+
+#[cfg(test)]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {
@@ -241,6 +295,36 @@ mod tests {
         text += "{\"i\":{\"id\":2\n";
         text += &line(&complete(1)).unwrap();
         assert_eq!(error(&text), "line 3: malformed record");
+    }
+
+    #[test]
+    fn a_first_line_that_was_cut_off_leaves_nothing() {
+        let whole = text(&[]);
+        for cut in 1..whole.len() - 1 {
+            let error = History::parse(&whole.as_bytes()[..cut]).unwrap_err();
+            assert!(
+                matches!(error, HistoryError::Empty),
+                "cut at {cut}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn retries_and_far_numbers_are_told_apart() {
+        let far = |id, attempt| {
+            let Record::Invoke(mut record) = invoke(id) else {
+                unreachable!()
+            };
+            record.attempt = attempt;
+            Record::Invoke(record)
+        };
+        let last = u64::MAX;
+        let records = [far(3, 1), far(3, 2), far(last, 1), far(last, 2)];
+        let read = History::parse(text(&records).as_bytes()).unwrap();
+        assert_eq!(read.attempts.len(), 4);
+        let mut again = records.to_vec();
+        again.push(far(last, 1));
+        assert!(error(&text(&again)).ends_with("was sent twice"));
     }
 
     #[test]

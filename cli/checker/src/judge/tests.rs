@@ -4,8 +4,10 @@ use crate::{
 };
 
 mod acceptance;
+mod oracle;
 mod properties;
 mod size;
+mod witnesses;
 
 #[test]
 fn a_legal_run_passes_and_every_check_looked_at_something() {

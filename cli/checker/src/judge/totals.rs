@@ -11,13 +11,14 @@ use crate::{
 
 pub(super) fn of(operations: &[Operation], book: &Book<'_>) -> Totals {
     let mut totals = Totals {
-        orders: book.orders.len() as u64,
         money_charged: sum(book.users.iter().map(|user| user.ledger)),
         stock_taken: sum(book.items.iter().map(|item| item.ledger)),
         ..Totals::default()
     };
-    for order in &book.orders {
-        let whole = order.effect.is_whole();
+    book.each_order(|order| {
+        totals.orders += 1;
+        let whole = order.effect.may_be_whole();
+        let done = whole && !order.effect.may_be_none();
         match order.class {
             Some(Class::Ok) => {
                 totals.orders_ok += 1;
@@ -25,12 +26,12 @@ pub(super) fn of(operations: &[Operation], book: &Book<'_>) -> Totals {
             }
             Some(Class::Info) => {
                 totals.orders_info += 1;
-                totals.orders_info_done += u64::from(whole);
+                totals.orders_info_done += u64::from(done);
             }
             Some(Class::Fail) => totals.orders_fail += 1,
             None => {}
         }
-    }
+    });
     let mut kinds: BTreeMap<&str, OperationTotal> = BTreeMap::new();
     for operation in operations {
         let name = operation.op.name();

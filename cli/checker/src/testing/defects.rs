@@ -35,8 +35,9 @@ impl Case {
 
     fn move_credit(&mut self, order: OrderId, user: UserId, delta: i64) {
         self.each(|snapshot| {
+            let movement_id = i64::try_from(snapshot.payment_movements.len()).unwrap() + 1000;
             snapshot.payment_movements.push(PaymentMovement {
-                movement_id: i64::try_from(snapshot.payment_movements.len()).unwrap() + 1000,
+                movement_id,
                 saga_id: SagaId(order.0),
                 order_id: order,
                 user_id: user,
@@ -49,8 +50,9 @@ impl Case {
 
     fn move_stock(&mut self, order: OrderId, item: ItemId, delta: i64) {
         self.each(|snapshot| {
+            let movement_id = i64::try_from(snapshot.stock_movements.len()).unwrap() + 1000;
             snapshot.stock_movements.push(StockMovement {
-                movement_id: i64::try_from(snapshot.stock_movements.len()).unwrap() + 1000,
+                movement_id,
                 saga_id: SagaId(order.0),
                 order_id: order,
                 item_id: item,

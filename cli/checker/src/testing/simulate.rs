@@ -22,6 +22,8 @@ const ITEMS: i64 = 8;
 const PRICE: i64 = 5;
 const PLENTY: i64 = 1_000_000;
 pub(super) const STARTED_AT_MS: u64 = 1_700_000_000_000;
+/// When the final reads are made, after every load of a reasonable length.
+const READ_AT_US: u64 = 100_000_000;
 /// The time between two orders' checkouts.
 const PACE_US: u64 = 100_000;
 
@@ -251,11 +253,12 @@ impl Shop {
 
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot {
-            orders: self.orders.clone(),
-            users: self.users.clone(),
-            items: self.items.clone(),
-            stock_movements: self.stock.clone(),
-            payment_movements: self.payments.clone(),
+            taken_at_us: unix_us(READ_AT_US),
+            orders: self.orders.clone().into(),
+            users: self.users.clone().into(),
+            items: self.items.clone().into(),
+            stock_movements: self.stock.clone().into(),
+            payment_movements: self.payments.clone().into(),
             ..Surroundings::snapshot()
         };
         Surroundings::answer(&mut snapshot);

@@ -1,23 +1,19 @@
-//! Judges a run: settles the stack, takes the final reads where the run lacks them, and hands everything
-//! to the checker.
+//! Judges a run: settles the stack, takes the final reads, and hands everything to the checker.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use checker::{
-    Evidence, History, Initial, Judgement, Run, Snapshot, history::Op, judge, snapshot::Subject,
-};
-use protocol::OrderId;
+use checker::{Initial, Judgement, Snapshot, snapshot::Subject, verdict::Label};
 
 use super::{
     CALL_TIMEOUT, client, mark,
     plan::{Plan, SettlePlan},
+    recorded::{Recorded, offline},
 };
 use crate::{
     agent::Agent,
     cluster::Cluster,
     error::{Error, Result},
     event::Event,
-    fault,
     lock::{self, Holder, Lock},
     recorder::unix_ms,
     rundir::RunDir,
@@ -28,6 +24,9 @@ use crate::{
 
 /// How much of each kind is read across the API, besides what is suspicious.
 const SAMPLE_MAX: usize = 500;
+
+/// How many violations of each label are looked at across the API.
+const SUSPICIOUS_MAX: usize = 1000;
 
 /// How final reads are taken.
 #[derive(Debug, Clone, Copy)]
@@ -47,77 +46,13 @@ impl From<SettlePlan> for Options {
     }
 }
 
-/// A judged run, and whether its final reads are from before.
-#[derive(Debug)]
-pub struct Verified {
-    pub judgement: Judgement,
-    pub from_stored_reads: bool,
-}
-
-/// What the run recorded.
-struct Recorded {
-    plan: Plan,
-    history: History,
-    initial: Option<Initial>,
-    evidence: Evidence,
-    snapshots: Vec<Snapshot>,
-}
-
-impl Recorded {
-    fn load(dir: &RunDir) -> Result<Self> {
-        let plan = dir.plan()?;
-        // A run that was killed wrote no evidence: its faults are then unproved.
-        let unproved = || Evidence {
-            faults: plan
-                .faults()
-                .map(|fault| fault::never(fault, "what became of it: the run was cut short"))
-                .collect(),
-            ..Evidence::default()
-        };
-        Ok(Self {
-            history: dir.history()?,
-            initial: dir.initial()?,
-            evidence: dir.evidence()?.unwrap_or_else(unproved),
-            snapshots: dir.snapshots()?,
-            plan,
-        })
-    }
-
-    fn judge(&self) -> Judgement {
-        let nothing = Initial::default();
-        judge(&Run {
-            history: &self.history,
-            initial: self.initial.as_ref().unwrap_or(&nothing),
-            snapshots: &self.snapshots,
-            evidence: &self.evidence,
-            budgets: &self.plan.budgets,
-        })
-    }
-}
-
-/// Judges a run whose final reads are stored; `None` where it has none. Needs no stack.
-///
-/// # Errors
-/// [`Error::Run`]: the directory is cut short or foreign.
-pub fn stored(dir: &RunDir) -> Result<Option<Verified>> {
-    let recorded = Recorded::load(dir)?;
-    if recorded.snapshots.is_empty() {
-        return Ok(None);
-    }
-    let judgement = recorded.judge();
-    dir.write_result(&judgement)?;
-    Ok(Some(Verified {
-        judgement,
-        from_stored_reads: true,
-    }))
-}
-
 /// Settles the stack, takes the final reads, and judges.
 ///
 /// # Errors
 /// The stack is not the run's any more, or the engine does not answer.
-pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result<Verified> {
+pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result<Judgement> {
     let mut recorded = Recorded::load(dir)?;
+    let had_reads = recorded.has_final_reads();
     let overview = Overview::of_deployed(cluster).await?;
     let stack = mark(cluster, &overview).await?;
     let lock_path = lock::path(&stack.id);
@@ -142,6 +77,11 @@ pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result
     phase("verify");
     if let Some(initial) = recorded.initial.take() {
         recorded.snapshots = reads(cluster, &agent, &initial, options.stable_for).await?;
+        if recorded.snapshots.is_empty() && had_reads {
+            return Err(Error::Agent {
+                reason: "what the databases hold now; the final reads from before stay".to_owned(),
+            });
+        }
         recorded.initial = Some(initial);
         let sample = sample(&recorded);
         if let Some(last) = recorded.snapshots.last_mut() {
@@ -159,12 +99,9 @@ pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result
         dir.write_snapshots(&recorded.snapshots)?;
     }
     dir.write_evidence(&recorded.evidence)?;
-    let judgement = recorded.judge();
-    dir.write_result(&judgement)?;
-    Ok(Verified {
-        judgement,
-        from_stored_reads: false,
-    })
+    drop(recorded);
+    // Judged by what was written, so that judging it again from there can only say the same.
+    offline(dir)
 }
 
 /// The final reads of a run can only be taken from its own stack, before another run changes the rows.
@@ -252,7 +189,13 @@ async fn interruptible<T>(cluster: &Cluster, work: impl Future<Output = Result<T
 /// What to read across the API: everything suspicious, and of the rest as much as is bearable.
 fn sample(recorded: &Recorded) -> Sample {
     let mut sample = Sample::default();
+    let mut taken: BTreeMap<Label, usize> = BTreeMap::new();
     for violation in &recorded.judge().violations {
+        let taken = taken.entry(violation.label).or_default();
+        *taken += 1;
+        if *taken > SUSPICIOUS_MAX {
+            continue;
+        }
         sample
             .orders
             .extend(violation.orders.iter().take(SAMPLE_MAX));
@@ -269,18 +212,7 @@ fn sample(recorded: &Recorded) -> Sample {
             Subject::Database(_) | Subject::Lane(_) => {}
         }
     }
-    let touched: BTreeSet<OrderId> = recorded
-        .history
-        .attempts
-        .iter()
-        .filter_map(|attempt| match attempt.invoke.op {
-            Op::Checkout { order } => Some(order),
-            _ => None,
-        })
-        .collect();
-    sample
-        .orders
-        .extend(spread(&touched.into_iter().collect::<Vec<_>>()));
+    sample.orders.extend(spread(&recorded.touched()));
     if let Some(last) = recorded.snapshots.last() {
         let users: Vec<_> = last.users.iter().map(|user| user.user_id).collect();
         sample.users.extend(spread(&users));

@@ -91,6 +91,7 @@ mod tests {
                 suspected: false,
                 subject: checker::snapshot::Subject::Database("stock".to_owned()),
                 orders: Vec::new(),
+                cause: 0,
                 text: String::new(),
             })
             .collect();

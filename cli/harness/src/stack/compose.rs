@@ -339,4 +339,6 @@ fn optional_duration<'de, D: Deserializer<'de>>(
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -4,5 +4,7 @@
 mod deploy;
 mod engine;
 mod fake;
+mod flash_sale;
+mod mock_shop;
 mod overview;
 mod remove;

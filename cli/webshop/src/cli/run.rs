@@ -7,6 +7,9 @@ use clap::{Args, Subcommand};
 use harness::load::Mix;
 use harness::run::plan::Count;
 use harness::units;
+use protocol::OrderId;
+
+use super::Format;
 
 /// Load the shop at a fixed arrival rate and record every operation as a run.
 #[derive(Debug, Args)]
@@ -124,16 +127,29 @@ pub(crate) enum ChaosCommand {
 #[command(after_help = "\
 Examples:
   webshop verify
-  webshop verify runs/20250102-150405-kill-stock-db-primary")]
+  webshop verify runs/20250102-150405-kill-stock-db-primary --offline
+  webshop verify --order 7314")]
 pub(crate) struct VerifyArgs {
     /// The run's directory, or its name [default: the last run]
     pub(crate) run: Option<PathBuf>,
 
-    /// Take the final reads anew, even where the run has them
+    /// Judge by what the run's directory holds, whatever is missing; asks neither Docker nor the stack
     #[arg(long)]
+    pub(crate) offline: bool,
+
+    /// Tell one order's story, by what the run's directory holds; the exit code is the run's verdict
+    #[arg(long, value_name = "ID")]
+    pub(crate) order: Option<OrderId>,
+
+    /// Take the final reads anew, even where the run has them
+    #[arg(long, conflicts_with_all = ["offline", "order"])]
     pub(crate) again: bool,
 
     /// How long the stack may take to settle [default: as the run's plan says]
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     pub(crate) settle_timeout: Option<Duration>,
+
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 }

@@ -185,8 +185,7 @@ async fn try_one(
         .run(&session.runs())
         .await?;
     chaos::show(session, &report)?;
-    let verified = verify::verify(cluster, &report.dir, settle.into()).await?;
-    let judgement = verified.judgement;
+    let judgement = verify::verify(cluster, &report.dir, settle.into()).await?;
     let (verdict, gaps) = gaps::outcome(&judgement, &scenario.known_gaps);
     for violation in judgement.violations.iter().take(TOLD_MAX) {
         session.printer.line(&format!("\n{}", violation.text))?;

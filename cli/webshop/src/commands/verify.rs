@@ -1,31 +1,42 @@
 //! `webshop verify`.
 
-use checker::verdict::{CheckReport, Judgement, Status, Verdict};
-use harness::Cluster;
-use harness::run::verify::{self, Options, Verified};
-use harness::rundir::RunDir;
-use owo_colors::OwoColorize;
+mod story;
+mod verdict;
 
-use crate::cli::VerifyArgs;
+use checker::verdict::{Judgement, Verdict};
+use harness::Cluster;
+use harness::run::recorded;
+use harness::run::verify::{self, Options};
+use harness::rundir::RunDir;
+use protocol::OrderId;
+
+use crate::cli::{Format, VerifyArgs};
 use crate::exit::Exit;
 use crate::session::Session;
-
-/// Violations that are told whole; the result file has the others.
-const TOLD_MAX: usize = 10;
 
 /// Judges a run.
 pub(crate) async fn run(args: VerifyArgs, session: Session) -> anyhow::Result<Exit> {
     // The run first: without one there is nothing to ask an engine for.
     let dir = RunDir::open(&session.runs(), args.run.as_deref())?;
+    if let Some(order) = args.order {
+        return tell(&session, &dir, order, args.format);
+    }
+    if args.offline {
+        return show(&session, &dir, &recorded::offline(&dir)?, args.format);
+    }
     if !args.again
-        && let Some(verified) = verify::stored(&dir)?
+        && let Some(judgement) = recorded::stored(&dir)?
     {
-        return show(&session, &dir, &verified);
+        session
+            .printer
+            .note("judged by the final reads that were taken before; --again takes new ones");
+        return show(&session, &dir, &judgement, args.format);
     }
     let mut options = Options::from(dir.plan()?.settle);
     options.settle = args.settle_timeout.unwrap_or(options.settle);
     let cluster = session.cluster().await?;
-    judge(&session, &cluster, &dir, options).await
+    let judgement = verify::verify(&cluster, &dir, options).await?;
+    show(&session, &dir, &judgement, args.format)
 }
 
 /// Settles, reads, judges and tells.
@@ -35,19 +46,28 @@ pub(crate) async fn judge(
     dir: &RunDir,
     options: Options,
 ) -> anyhow::Result<Exit> {
-    let verified = verify::verify(cluster, dir, options).await?;
-    show(session, dir, &verified)
+    let judgement = verify::verify(cluster, dir, options).await?;
+    show(session, dir, &judgement, Format::Text)
 }
 
-pub(crate) fn show(session: &Session, dir: &RunDir, verified: &Verified) -> anyhow::Result<Exit> {
-    let judgement = &verified.judgement;
-    if verified.from_stored_reads {
-        session
-            .printer
-            .note("judged by the final reads that were taken before; --again takes new ones");
+fn tell(session: &Session, dir: &RunDir, order: OrderId, format: Format) -> anyhow::Result<Exit> {
+    let story = recorded::story_of(dir, order)?;
+    match format {
+        Format::Json => session.printer.json(&story)?,
+        Format::Text => session.printer.line(&story::text(&story))?,
     }
-    for line in lines(judgement) {
-        session.printer.line(&line)?;
+    Ok(exit(story.verdict))
+}
+
+fn show(
+    session: &Session,
+    dir: &RunDir,
+    judgement: &Judgement,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    match format {
+        Format::Json => session.printer.json(judgement)?,
+        Format::Text => session.printer.line(&verdict::text(judgement))?,
     }
     session
         .printer
@@ -62,73 +82,5 @@ pub(crate) fn exit(verdict: Verdict) -> Exit {
         Verdict::Unknown => Exit::Unknown,
         Verdict::Slo => Exit::Slo,
         Verdict::Harness => Exit::Harness,
-    }
-}
-
-fn lines(judgement: &Judgement) -> Vec<String> {
-    let mut lines: Vec<String> = judgement.checks.iter().map(check_line).collect();
-    lines.push(String::new());
-    lines.extend(total_lines(judgement));
-    for violation in judgement.violations.iter().take(TOLD_MAX) {
-        lines.push(String::new());
-        lines.push(violation.text.clone());
-    }
-    let untold = judgement.violations.len().saturating_sub(TOLD_MAX);
-    if untold > 0 {
-        lines.push(String::new());
-        lines.push(format!("and {untold} more in result.json"));
-    }
-    lines.push(String::new());
-    lines.extend(judgement.reasons.iter().map(|reason| format!("- {reason}")));
-    lines.push(verdict_line(judgement.verdict));
-    lines
-}
-
-fn check_line(check: &CheckReport) -> String {
-    let counted = check.counted;
-    let name = check.name.name();
-    match check.status {
-        Status::Held => format!("{} {name:<14} {counted} checked", "✓".green()),
-        Status::Violated => format!(
-            "{} {name:<14} {} violations in {counted}",
-            "✗".red().bold(),
-            check.violations
-        ),
-        Status::Suspected => format!(
-            "{} {name:<14} {} suspected in {counted}",
-            "?".yellow(),
-            check.violations
-        ),
-        Status::Undecided => format!("{} {name:<14} undecided", "?".yellow()),
-    }
-}
-
-fn total_lines(judgement: &Judgement) -> Vec<String> {
-    let totals = &judgement.totals;
-    vec![
-        format!(
-            "orders     {}: {} ok, {} failed, {} unknown of which {} are done",
-            totals.orders,
-            totals.orders_ok,
-            totals.orders_fail,
-            totals.orders_info,
-            totals.orders_info_done
-        ),
-        format!(
-            "lost       {} acknowledged orders",
-            totals.lost_acknowledged
-        ),
-        format!(
-            "moved      {} credits charged, {} pieces taken",
-            totals.money_charged, totals.stock_taken
-        ),
-    ]
-}
-
-pub(crate) fn verdict_line(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::Pass => format!("{}", verdict.to_string().green().bold()),
-        Verdict::Violation | Verdict::Harness => format!("{}", verdict.to_string().red().bold()),
-        Verdict::Unknown | Verdict::Slo => format!("{}", verdict.to_string().yellow().bold()),
     }
 }

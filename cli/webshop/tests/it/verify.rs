@@ -113,3 +113,91 @@ fn a_lost_order_is_named_and_the_exit_code_is_1() {
     assert!(shown.contains("\nVIOLATION\n"), "{shown}");
     assert!(run.join("result.json").is_file());
 }
+
+/// Only the files of the run that was judged, and what it was judged to be.
+fn result(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("result.json")).unwrap()
+}
+
+fn lost_order_in(dir: &Path) -> std::path::PathBuf {
+    let run = dir.join("run");
+    std::fs::create_dir(&run).unwrap();
+    lost_order(&run);
+    run
+}
+
+#[test]
+fn judged_offline_it_is_the_same_to_the_byte_every_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = lost_order_in(dir.path());
+    shown(dir.path(), &["run"]);
+    let first = result(&run);
+    for _ in 0..3 {
+        std::fs::remove_file(run.join("result.json")).unwrap();
+        let shown = shown(dir.path(), &["run", "--offline"]);
+        assert!(shown.starts_with("exit 1\n"), "{shown}");
+        assert_eq!(result(&run), first);
+    }
+    let text = String::from_utf8(first).unwrap();
+    assert!(
+        text.contains("Again: webshop verify quiet --offline --order 7\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn without_final_reads_offline_is_unknown_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = lost_order_in(dir.path());
+    for file in ["snapshot-1.json", "snapshot-2.json"] {
+        std::fs::remove_file(run.join(file)).unwrap();
+    }
+    insta::assert_snapshot!("offline_no_reads", shown(dir.path(), &["run", "--offline"]));
+    for file in ["evidence.json", "initial.json", "history.jsonl"] {
+        std::fs::remove_file(run.join(file)).unwrap();
+        let shown = shown(dir.path(), &["run", "--offline"]);
+        assert!(shown.starts_with("exit 2\n"), "without {file}: {shown}");
+        assert!(shown.contains("\nUNKNOWN\n"), "without {file}: {shown}");
+    }
+}
+
+#[test]
+fn a_history_cut_anywhere_is_read_to_its_last_whole_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = lost_order_in(dir.path());
+    let path = run.join("history.jsonl");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::remove_file(run.join("evidence.json")).unwrap();
+    for cut in (0..whole.len() - 1).step_by(9) {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        let shown = shown(dir.path(), &["run", "--offline"]);
+        assert!(shown.starts_with("exit 2\n"), "cut at {cut}: {shown}");
+    }
+}
+
+#[test]
+fn one_order_is_told_as_a_story() {
+    let dir = tempfile::tempdir().unwrap();
+    lost_order_in(dir.path());
+    insta::assert_snapshot!("order_story", shown(dir.path(), &["run", "--order", "7"]));
+    let json = shown(dir.path(), &["run", "--order", "7", "--format", "json"]);
+    let text = json.split("--- stdout\n").nth(1).unwrap();
+    let text = text.split("--- stderr\n").next().unwrap();
+    let story: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(story["order"], 7);
+    let moments = story["moments"].as_array().unwrap();
+    assert!(moments.iter().any(|moment| moment["witness"] == "client"));
+    insta::assert_snapshot!("order_unknown", shown(dir.path(), &["run", "--order", "8"]));
+}
+
+#[test]
+fn a_verdict_can_be_written_for_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    lost_order_in(dir.path());
+    let json = shown(dir.path(), &["run", "--offline", "--format", "json"]);
+    let text = json.split("--- stdout\n").nth(1).unwrap();
+    let text = text.split("--- stderr\n").next().unwrap();
+    let judgement: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(judgement["verdict"], "violation");
+    assert_eq!(judgement["causes"][0]["violations"], 1);
+}

@@ -1,0 +1,196 @@
+//! Whether the shop was at rest, and whether a PASS was earned.
+
+use std::collections::BTreeSet;
+
+use super::{is_whole_history, last};
+use crate::{
+    history::Op,
+    judge::tests::oracle::world::World,
+    outcome::Class,
+    snapshot::{LaneView, Snapshot},
+};
+
+/// Steps 1 to 3 of the final reads.
+fn is_healthy(world: &World) -> bool {
+    let settle = &world.evidence.settle;
+    settle.load_stopped && settle.faults_healed && settle.converged
+}
+
+/// Step 5: everything was read twice, the same.
+pub(super) fn reads_agree(world: &World) -> bool {
+    world.snapshots.len() > 1
+        && !read_twice_in_one(world)
+        && world.snapshots.windows(2).all(|pair| {
+            let (a, b) = (&pair[0], &pair[1]);
+            a.orders == b.orders
+                && a.users == b.users
+                && a.items == b.items
+                && a.stock_movements == b.stock_movements
+                && a.payment_movements == b.payment_movements
+        })
+}
+
+fn read_twice_in_one(world: &World) -> bool {
+    fn twice(mut ids: Vec<i64>) -> bool {
+        let all = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.len() < all
+    }
+    world.snapshots.iter().any(|read| {
+        twice(read.orders.iter().map(|row| row.order_id.0).collect())
+            || twice(read.users.iter().map(|row| row.user_id.0).collect())
+            || twice(read.items.iter().map(|row| row.item_id.0).collect())
+            || twice(
+                read.stock_movements
+                    .iter()
+                    .map(|row| row.movement_id)
+                    .collect(),
+            )
+            || twice(
+                read.payment_movements
+                    .iter()
+                    .map(|row| row.movement_id)
+                    .collect(),
+            )
+    })
+}
+
+/// Everything that the final reads ask for.
+pub(super) fn is_quiescent(world: &World) -> bool {
+    let last = last(world);
+    let drained = |topic: &str| {
+        let mut lanes = last.lanes.iter().filter(|lane| lane.topic == topic);
+        last.lanes.iter().any(|lane| lane.topic == topic) && lanes.all(|lane| lane.is_drained())
+    };
+    let at_work = |snapshot: &Snapshot| {
+        let sagas = snapshot.sagas.iter();
+        let sagas: Vec<_> = sagas
+            .map(|saga| (saga.saga_id, saga.state.clone()))
+            .collect();
+        (sagas, snapshot.lanes.clone())
+    };
+    let still = world
+        .snapshots
+        .windows(2)
+        .all(|pair| at_work(&pair[0]) == at_work(&pair[1]));
+    is_healthy(world)
+        && world.evidence.settle.quiescent
+        && reads_agree(world)
+        && still
+        && !read_twice_in_one(world)
+        && last.sagas.is_empty()
+        && ["stock.commands", "payment.commands", "order.replies"]
+            .into_iter()
+            .all(drained)
+}
+
+/// What had not ended by the deadline although it was waited for.
+pub(super) fn stuck(world: &World) -> Vec<String> {
+    let settle = &world.evidence.settle;
+    if !is_healthy(world) || settle.waited_ms < settle.deadline_ms {
+        return Vec::new();
+    }
+    let (Some(first), Some(last)) = (world.snapshots.first(), world.snapshots.last()) else {
+        return Vec::new();
+    };
+    let sagas = last
+        .sagas
+        .iter()
+        .filter(|saga| first.sagas.iter().any(|then| then.saga_id == saga.saga_id));
+    let lanes = last.lanes.iter().filter(|lane| {
+        let same =
+            |then: &&LaneView| (&then.topic, then.partition) == (&lane.topic, lane.partition);
+        !lane.is_drained()
+            && first
+                .lanes
+                .iter()
+                .find(same)
+                .is_some_and(|then| !then.is_drained())
+    });
+    let lanes = lanes.map(|lane| format!("Lane(\"{}-{}\")", lane.topic, lane.partition));
+    sagas
+        .map(|saga| format!("Order({:?})", saga.order_id))
+        .chain(lanes)
+        .collect()
+}
+
+/// The API's answers are the primary's rows.
+pub(super) fn api_differs(world: &World) -> bool {
+    let last = last(world);
+    let users = last.api.users.iter().any(|read| !last.users.contains(read));
+    let items = last.api.items.iter().any(|read| !last.items.contains(read));
+    let orders = last.api.orders.iter().any(|read| {
+        !last.orders.iter().any(|row| {
+            (row.order_id, row.user_id, row.paid, row.total_cost)
+                == (read.order_id, read.user_id, read.paid, read.total_cost)
+        })
+    });
+    users || items || orders
+}
+
+/// Whether a PASS was earned, where nothing is wrong.
+pub(super) fn is_earned(world: &World) -> bool {
+    let (attempts, last) = (&world.history.attempts, last(world));
+    let ids: BTreeSet<u64> = attempts.iter().map(|attempt| attempt.invoke.id).collect();
+    // When each logical operation was first ok.
+    let oks: Vec<(Op, Option<u64>)> = ids
+        .iter()
+        .map(|id| {
+            let own: Vec<_> = attempts.iter().filter(|a| a.invoke.id == *id).collect();
+            let ok = own.iter().find(|attempt| attempt.class() == Class::Ok);
+            let at = ok
+                .and_then(|attempt| attempt.complete.as_ref())
+                .map(|c| c.at_us);
+            (own[0].invoke.op, at)
+        })
+        .collect();
+    let kinds: BTreeSet<&str> = oks.iter().map(|(op, _)| op.name()).collect();
+    let each_ok = kinds.iter().chain(["checkout"].iter()).all(|kind| {
+        oks.iter()
+            .any(|(op, ok)| op.name() == *kind && ok.is_some())
+    });
+    let count = |from: u64, to: u64| {
+        let within = oks
+            .iter()
+            .filter(|(_, ok)| ok.is_some_and(|at| at >= from && at < to));
+        within.count() as u64
+    };
+    let budgets = &world.budgets;
+    let faults = &world.evidence.faults;
+    let enough = match &faults[..] {
+        [] => count(0, u64::MAX) >= budgets.ok_before_min,
+        [fault] => match (fault.effective_us, fault.healed_us) {
+            (Some(effective), Some(healed)) => {
+                count(0, effective) >= budgets.ok_before_min
+                    && count(effective, healed) >= budgets.ok_during_min
+                    && count(healed, u64::MAX) >= budgets.ok_after_min
+            }
+            _ => false,
+        },
+        _ => unreachable!("the random shops plan at most one fault"),
+    };
+    let effective = faults.iter().all(|fault| {
+        // The random faults are in the midst of the load, or long after it.
+        let end_us = attempts.iter().map(|attempt| attempt.invoke.sent_us).max();
+        let under_load = fault
+            .effective_us
+            .is_some_and(|at| end_us.is_some_and(|end| at <= end));
+        under_load && fault.missing.is_empty() && fault.healed_us.is_some()
+    });
+    let covered = !world.initial.users.is_empty()
+        && !world.initial.items.is_empty()
+        && !last.orders.is_empty()
+        && !last.api.orders.is_empty()
+        && !last.api.users.is_empty()
+        && !last.api.items.is_empty()
+        && last.api.unanswered == 0;
+    !attempts.is_empty()
+        && is_whole_history(world)
+        && is_quiescent(world)
+        && world.initial.sagas.is_empty()
+        && each_ok
+        && enough
+        && effective
+        && covered
+}

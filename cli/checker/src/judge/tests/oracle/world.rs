@@ -1,0 +1,463 @@
+//! Random small shops: right ones at first, and then a few things happen to them.
+
+use protocol::{Credits, ItemId, OrderId, Quantity, SagaId, UserId, saga::TOPICS};
+
+use crate::{
+    evidence::{Evidence, FaultEvidence},
+    history::{Attempt, Complete, Header, History, Invoke, Op, Value},
+    judge::Run,
+    outcome::Class,
+    snapshot::{
+        Initial, ItemRow, OrderLine, OrderRow, PaymentMovement, SagaRow, Snapshot, StockMovement,
+        UserRow,
+    },
+    testing::{Dice, Surroundings},
+    verdict::Budgets,
+};
+
+mod mishap;
+
+const USERS: i64 = 3;
+const ITEMS: i64 = 3;
+const STEP_US: u64 = 100_000;
+/// Long after every operation of a random load.
+const LONG_AFTER_US: u64 = 900_000_000;
+
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    pub(super) history: History,
+    pub(super) initial: Initial,
+    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) evidence: Evidence,
+    pub(super) budgets: Budgets,
+}
+
+impl World {
+    pub(super) fn run(&self) -> Run<'_> {
+        Run {
+            history: &self.history,
+            initial: &self.initial,
+            snapshots: &self.snapshots,
+            evidence: &self.evidence,
+            budgets: &self.budgets,
+        }
+    }
+
+    pub(super) fn random(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut shop = Shop::open(&mut dice);
+        for id in 0..dice.between(1, 5) {
+            shop.order(&mut dice, OrderId(id));
+        }
+        for _ in 0..dice.roll(3) {
+            shop.top_up(&mut dice);
+        }
+        for _ in 0..dice.roll(6) {
+            shop.read(&mut dice);
+        }
+        let mut world = shop.close(&mut dice);
+        let mishaps = dice.pick(&[0, 0, 1, 1, 1, 1, 2, 2, 3]);
+        for _ in 0..mishaps {
+            mishap::befall(&mut world, &mut dice);
+        }
+        for snapshot in world.snapshots.iter_mut().skip(1) {
+            Surroundings::answer(snapshot);
+        }
+        for _ in 0..mishaps {
+            mishap::befall_reading(&mut world, &mut dice);
+        }
+        world
+    }
+}
+
+/// A shop that does everything right.
+struct Shop {
+    initial: Initial,
+    last: Snapshot,
+    attempts: Vec<Attempt>,
+}
+
+impl Shop {
+    fn open(dice: &mut Dice) -> Self {
+        let users = (0..USERS).map(|id| UserRow {
+            user_id: UserId(id),
+            credit: dice.pick(&[50, 50, 50, 5]),
+        });
+        let users: Vec<UserRow> = users.collect();
+        let items = (0..ITEMS).map(|id| ItemRow {
+            item_id: ItemId(id),
+            price: 1,
+            stock: dice.pick(&[50, 50, 50, 4]),
+        });
+        let items: Vec<ItemRow> = items.collect();
+        let mut last = Surroundings::snapshot();
+        last.users = users.clone().into();
+        last.items = items.clone().into();
+        let initial = Initial {
+            users,
+            items,
+            ..Initial::default()
+        };
+        Self {
+            initial,
+            last,
+            attempts: Vec::new(),
+        }
+    }
+
+    fn id(&self) -> u64 {
+        self.attempts.last().map_or(0, |last| last.invoke.id + 1)
+    }
+
+    /// One attempt, some time after all before it; without a class it never completed.
+    fn attempt(
+        &mut self,
+        id: u64,
+        attempt: u32,
+        op: Op,
+        class: Option<Class>,
+        value: Option<Value>,
+    ) {
+        let sent_us = STEP_US * (self.attempts.len() as u64 + 1);
+        let complete = class.map(|class| Complete {
+            id,
+            attempt,
+            at_us: sent_us + STEP_US / 2,
+            class,
+            status: Some(match class {
+                Class::Ok => 200,
+                Class::Fail => 400,
+                Class::Info => 503,
+            }),
+            broken: None,
+            refusal: None,
+            value: value.filter(|_| class == Class::Ok),
+        });
+        self.attempts.push(Attempt {
+            invoke: Invoke {
+                id,
+                attempt,
+                process: 0,
+                due_us: sent_us,
+                sent_us,
+                op,
+            },
+            complete,
+        });
+    }
+
+    /// One order with its lines, its checkouts, and all that follows.
+    fn order(&mut self, dice: &mut Dice, order_id: OrderId) {
+        let row = order_row(dice, order_id);
+        let known = dice.percent(85);
+        let mut done = false;
+        if known {
+            let mut before = row.clone();
+            if dice.percent(6) {
+                before.paid = true;
+                if dice.percent(50) {
+                    before.paid = false;
+                    self.initial.paid_orders.push(order_id);
+                }
+                self.last.orders.push(OrderRow { paid: true, ..row });
+                self.initial.orders.push(before);
+                if dice.percent(50) {
+                    let class = dice.pick(&[Class::Ok, Class::Fail, Class::Info]);
+                    self.attempt(
+                        self.id(),
+                        1,
+                        Op::Checkout { order: order_id },
+                        Some(class),
+                        None,
+                    );
+                }
+                return;
+            }
+            if dice.percent(10) {
+                // A line more, added while the load ran.
+                let added = OrderLine {
+                    item_id: ItemId(ITEMS - 1),
+                    quantity: 1,
+                    price: 1,
+                };
+                before.lines.retain(|line| line.item_id != added.item_id);
+                let op = Op::AddItem {
+                    order: order_id,
+                    item: added.item_id,
+                    quantity: Quantity(1),
+                };
+                self.attempt(self.id(), 1, op, Some(Class::Ok), None);
+            }
+            self.initial.orders.push(before);
+        } else if dice.percent(70) {
+            let op = Op::CreateOrder { user: row.user_id };
+            self.attempt(
+                self.id(),
+                1,
+                op,
+                Some(Class::Ok),
+                Some(Value::Created(order_id.0)),
+            );
+        }
+        for _ in 0..dice.pick(&[0, 1, 1, 1, 1, 1, 2]) {
+            let (id, mut number) = (self.id(), 1);
+            loop {
+                let class = dice.pick(&[
+                    Some(Class::Ok),
+                    Some(Class::Ok),
+                    Some(Class::Fail),
+                    Some(Class::Info),
+                    None,
+                ]);
+                self.attempt(id, number, Op::Checkout { order: order_id }, class, None);
+                done |= match class {
+                    Some(Class::Ok) => true,
+                    Some(Class::Fail) => false,
+                    Some(Class::Info) | None => dice.percent(40),
+                };
+                number += 1;
+                if class == Some(Class::Ok) || dice.percent(60) {
+                    break;
+                }
+            }
+        }
+        if dice.percent(15) {
+            self.take(&row, 1);
+            self.take(&row, -1);
+        }
+        if done {
+            self.take(&row, 1);
+            self.charge(&row, 1);
+        }
+        self.last.orders.push(OrderRow { paid: done, ..row });
+    }
+
+    /// Takes an order's pieces, or gives them back.
+    fn take(&mut self, row: &OrderRow, sign: i64) {
+        for line in &row.lines {
+            let delta = -sign * line.quantity;
+            mishap::move_stock(&mut self.last, row.order_id, line.item_id, delta, true);
+        }
+    }
+
+    fn charge(&mut self, row: &OrderRow, sign: i64) {
+        let delta = -sign * row.total_cost;
+        mishap::move_credit(&mut self.last, row.order_id, row.user_id, delta, true);
+    }
+
+    /// A change of a balance outside any order.
+    fn top_up(&mut self, dice: &mut Dice) {
+        let (user, item) = (
+            UserId(dice.between(0, USERS - 1)),
+            ItemId(dice.between(0, ITEMS - 1)),
+        );
+        let amount = dice.between(1, 4);
+        let (op, credit, stock) = match dice.roll(4) {
+            0 => (
+                Op::AddFunds {
+                    user,
+                    amount: Credits(amount),
+                },
+                amount,
+                0,
+            ),
+            1 => (
+                Op::Pay {
+                    user,
+                    amount: Credits(amount),
+                },
+                -amount,
+                0,
+            ),
+            2 => (
+                Op::AddStock {
+                    item,
+                    amount: Quantity(amount),
+                },
+                0,
+                amount,
+            ),
+            _ => (
+                Op::SubtractStock {
+                    item,
+                    amount: Quantity(amount),
+                },
+                0,
+                -amount,
+            ),
+        };
+        let id = self.id();
+        let mut done = false;
+        for number in 1..=dice.pick(&[1, 1, 2]) {
+            let class = dice.pick(&[
+                Some(Class::Ok),
+                Some(Class::Ok),
+                Some(Class::Fail),
+                Some(Class::Info),
+                None,
+            ]);
+            self.attempt(id, number, op, class, None);
+            done |= class == Some(Class::Ok) || (class != Some(Class::Fail) && dice.percent(50));
+        }
+        if done {
+            mishap::alter_credit(&mut self.last, user, credit);
+            mishap::alter_stock(&mut self.last, item, stock);
+        }
+    }
+
+    /// A read, of what is true now or was so before.
+    fn read(&mut self, dice: &mut Dice) {
+        let (op, value) = match dice.roll(4) {
+            0 => {
+                let row = dice.pick(&self.last.users.iter().copied().collect::<Vec<_>>());
+                (
+                    Op::FindUser { user: row.user_id },
+                    Value::Credit(row.credit),
+                )
+            }
+            1 => {
+                let row = dice.pick(&self.last.items.iter().copied().collect::<Vec<_>>());
+                (Op::FindItem { item: row.item_id }, Value::Stock(row.stock))
+            }
+            _ => {
+                let at = dice.roll(self.last.orders.len());
+                let row = &self.last.orders[at];
+                let was_paid = self.initial.paid_orders.contains(&row.order_id)
+                    || self
+                        .initial
+                        .orders
+                        .iter()
+                        .any(|b| b.order_id == row.order_id && b.paid);
+                // The first read of an order may have come before it was paid.
+                let first = !self.attempts.iter().any(|attempt| {
+                    attempt.invoke.op
+                        == (Op::FindOrder {
+                            order: row.order_id,
+                        })
+                });
+                let paid = row.paid && (was_paid || !first || dice.percent(60));
+                (
+                    Op::FindOrder {
+                        order: row.order_id,
+                    },
+                    Value::Paid(paid),
+                )
+            }
+        };
+        let class = dice.pick(&[
+            Some(Class::Ok),
+            Some(Class::Ok),
+            Some(Class::Ok),
+            Some(Class::Fail),
+        ]);
+        self.attempt(self.id(), 1, op, class, Some(value));
+    }
+
+    fn close(mut self, dice: &mut Dice) -> World {
+        let end_us = STEP_US * (self.attempts.len() as u64 + 1);
+        let mut evidence = Surroundings::quiet();
+        if dice.percent(50) {
+            let effective_us = if dice.percent(94) {
+                end_us / 2
+            } else {
+                LONG_AFTER_US
+            };
+            evidence.faults.push(FaultEvidence {
+                name: "kill stock-db-primary".to_owned(),
+                target: "stock-db-0".to_owned(),
+                injected_us: Some(effective_us),
+                effective_us: Some(effective_us).filter(|_| dice.percent(96)),
+                seen: Vec::new(),
+                missing: Vec::new(),
+                healed_us: Some(effective_us + STEP_US).filter(|_| dice.percent(96)),
+                writable_us: None,
+            });
+        }
+        if dice.percent(5) {
+            // What happened before the load is none of its business.
+            self.initial.payment_watermark = 0;
+            mishap::move_old(&mut self.last, OrderId(1));
+        }
+        Surroundings::answer(&mut self.last);
+        let mut first = self.last.clone();
+        first.api = crate::snapshot::ApiReads::default();
+        World {
+            history: History {
+                header: Header::new("random", 0, None),
+                attempts: self.attempts,
+                ended_at_us: Some(end_us + LONG_AFTER_US),
+                truncated_line: None,
+            },
+            initial: self.initial,
+            snapshots: vec![first, self.last],
+            evidence,
+            budgets: Budgets {
+                ok_before_min: u64::from(dice.percent(20)),
+                ok_during_min: 0,
+                ok_after_min: 0,
+                ..Budgets::default()
+            },
+        }
+    }
+}
+
+fn order_row(dice: &mut Dice, order_id: OrderId) -> OrderRow {
+    let mut lines: Vec<OrderLine> = Vec::new();
+    for item in 0..ITEMS {
+        if dice.percent(60) {
+            lines.push(OrderLine {
+                item_id: ItemId(item),
+                quantity: dice.between(1, 3),
+                price: 1,
+            });
+        }
+    }
+    OrderRow {
+        order_id,
+        user_id: UserId(dice.between(0, USERS - 1)),
+        paid: false,
+        total_cost: lines.iter().map(|line| line.quantity * line.price).sum(),
+        lines,
+    }
+}
+
+/// An open saga of an order.
+fn open_saga(order_id: OrderId) -> SagaRow {
+    SagaRow {
+        saga_id: SagaId(order_id.0 + 100),
+        order_id,
+        state: "charging".to_owned(),
+        age_s: 60,
+    }
+}
+
+/// A lane that has something left to do.
+fn busy_lane(snapshot: &mut Snapshot, topic: usize) {
+    for lane in &mut snapshot.lanes {
+        if lane.topic == TOPICS[topic] {
+            lane.end_offset = Some(lane.next_offset + 2);
+        }
+    }
+}
+
+fn payment(movement_id: i64, order_id: OrderId, user_id: UserId, delta: i64) -> PaymentMovement {
+    PaymentMovement {
+        movement_id,
+        saga_id: SagaId(order_id.0),
+        order_id,
+        user_id,
+        delta,
+        recorded_at_us: 0,
+    }
+}
+
+fn taking(movement_id: i64, order_id: OrderId, item_id: ItemId, delta: i64) -> StockMovement {
+    StockMovement {
+        movement_id,
+        saga_id: SagaId(order_id.0),
+        order_id,
+        item_id,
+        delta,
+        recorded_at_us: 0,
+    }
+}

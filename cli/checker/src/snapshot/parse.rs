@@ -1,0 +1,208 @@
+//! Reading final reads: everything once, and what both of them hold the same only once in memory.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::{
+    ApiReads, DatabaseView, INITIAL_FORMAT, Initial, LaneView, Rows, SNAPSHOT_FORMAT, SagaRow,
+    Snapshot, SnapshotError, VERSION, Witnesses,
+};
+
+/// What both formats begin with, whatever their version.
+#[derive(Deserialize)]
+struct Envelope {
+    format: String,
+    version: u32,
+}
+
+/// Why a text is refused that could not be read, or that reads but is not of this format and version.
+fn refuse(
+    text: &[u8],
+    format: &'static str,
+    malformed: Option<serde_json::Error>,
+) -> SnapshotError {
+    match (serde_json::from_slice::<Envelope>(text), malformed) {
+        (Ok(envelope), _) if envelope.format != format => SnapshotError::Foreign { format },
+        (Ok(envelope), _) if envelope.version != VERSION => SnapshotError::Version {
+            found: envelope.version,
+        },
+        (Ok(_), Some(error)) => SnapshotError::Malformed(error),
+        (Err(error), _) if error.is_eof() => SnapshotError::Malformed(error),
+        (Err(_), _) | (Ok(_), None) => SnapshotError::Foreign { format },
+    }
+}
+
+impl Initial {
+    /// Reads what was there before the load.
+    ///
+    /// # Errors
+    /// The text is cut short, of another version, or something else altogether.
+    pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
+        match serde_json::from_slice::<Self>(text) {
+            Ok(initial) if initial.format == INITIAL_FORMAT && initial.version == VERSION => {
+                Ok(initial)
+            }
+            Ok(_) => Err(refuse(text, INITIAL_FORMAT, None)),
+            Err(error) => Err(refuse(text, INITIAL_FORMAT, Some(error))),
+        }
+    }
+}
+
+/// A final read whose tables are still text.
+#[derive(Deserialize)]
+struct Parts<'a> {
+    format: String,
+    version: u32,
+    taken_at_us: i64,
+    #[serde(default)]
+    witnesses: Witnesses,
+    #[serde(borrow)]
+    orders: &'a RawValue,
+    #[serde(borrow)]
+    users: &'a RawValue,
+    #[serde(borrow)]
+    items: &'a RawValue,
+    #[serde(borrow)]
+    stock_movements: &'a RawValue,
+    #[serde(borrow)]
+    payment_movements: &'a RawValue,
+    sagas: Vec<SagaRow>,
+    databases: Vec<DatabaseView>,
+    lanes: Vec<LaneView>,
+    api: ApiReads,
+}
+
+impl<'a> Parts<'a> {
+    fn read(text: &'a [u8]) -> Result<Self, SnapshotError> {
+        match serde_json::from_slice::<Self>(text) {
+            Ok(parts) if parts.format == SNAPSHOT_FORMAT && parts.version == VERSION => Ok(parts),
+            Ok(_) => Err(refuse(text, SNAPSHOT_FORMAT, None)),
+            Err(error) => Err(refuse(text, SNAPSHOT_FORMAT, Some(error))),
+        }
+    }
+}
+
+/// The rows of one table: those of the earlier read where its text was the same.
+fn table<T: DeserializeOwned>(
+    text: &RawValue,
+    earlier: Option<(&RawValue, &Rows<T>)>,
+) -> Result<Rows<T>, SnapshotError> {
+    match earlier {
+        Some((same, rows)) if same.get() == text.get() => Ok(rows.clone()),
+        Some(_) | None => serde_json::from_str(text.get()).map_err(SnapshotError::Malformed),
+    }
+}
+
+fn whole(
+    parts: Parts<'_>,
+    earlier: Option<(&Parts<'_>, &Snapshot)>,
+) -> Result<Snapshot, SnapshotError> {
+    Ok(Snapshot {
+        orders: table(parts.orders, earlier.map(|(p, s)| (p.orders, &s.orders)))?,
+        users: table(parts.users, earlier.map(|(p, s)| (p.users, &s.users)))?,
+        items: table(parts.items, earlier.map(|(p, s)| (p.items, &s.items)))?,
+        stock_movements: table(
+            parts.stock_movements,
+            earlier.map(|(p, s)| (p.stock_movements, &s.stock_movements)),
+        )?,
+        payment_movements: table(
+            parts.payment_movements,
+            earlier.map(|(p, s)| (p.payment_movements, &s.payment_movements)),
+        )?,
+        taken_at_us: parts.taken_at_us,
+        witnesses: parts.witnesses,
+        sagas: parts.sagas,
+        databases: parts.databases,
+        lanes: parts.lanes,
+        api: parts.api,
+        ..Snapshot::default()
+    })
+}
+
+impl Snapshot {
+    /// Reads a final read.
+    ///
+    /// # Errors
+    /// The text is cut short, of another version, or something else altogether.
+    pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
+        whole(Parts::read(text)?, None)
+    }
+
+    /// Reads the second of two final reads. `first` was read from `first_text`; a table whose text is the
+    /// same in both is not read again.
+    ///
+    /// # Errors
+    /// As [`Snapshot::parse`].
+    pub fn parse_second(
+        text: &[u8],
+        first_text: &[u8],
+        first: &Self,
+    ) -> Result<Self, SnapshotError> {
+        let earlier = Parts::read(first_text)?;
+        whole(Parts::read(text)?, Some((&earlier, first)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::UserId;
+
+    use super::*;
+    use crate::snapshot::UserRow;
+
+    fn error(text: &str) -> String {
+        Snapshot::parse(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    fn with_credit(credit: i64) -> Snapshot {
+        Snapshot {
+            users: vec![UserRow {
+                user_id: UserId(1),
+                credit,
+            }]
+            .into(),
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_snapshot_reads_back_as_written_and_cut_short_is_said_so() {
+        let snapshot = with_credit(-5);
+        let text = serde_json::to_string(&snapshot).unwrap();
+        assert_eq!(Snapshot::parse(text.as_bytes()).unwrap(), snapshot);
+        assert_eq!(error(&text[..text.len() / 2]), "malformed or cut short");
+    }
+
+    #[test]
+    fn a_file_from_before_witnesses_were_named_has_both() {
+        let text = serde_json::to_string(&Snapshot::default()).unwrap();
+        assert!(!text.contains("witnesses"), "{text}");
+        let read = Snapshot::parse(text.as_bytes()).unwrap();
+        assert_eq!(read.witnesses, Witnesses::Both);
+    }
+
+    #[test]
+    fn equal_tables_of_two_reads_are_shared_and_others_are_not() {
+        let texts = [with_credit(3), with_credit(3), with_credit(4)]
+            .map(|snapshot| serde_json::to_vec(&snapshot).unwrap());
+        let first = Snapshot::parse(&texts[0]).unwrap();
+        let same = Snapshot::parse_second(&texts[1], &texts[0], &first).unwrap();
+        let other = Snapshot::parse_second(&texts[2], &texts[0], &first).unwrap();
+        assert!(first.users.is_shared_with(&same.users));
+        assert_eq!(other, with_credit(4));
+    }
+
+    #[test]
+    fn another_file_or_version_is_refused() {
+        let initial = serde_json::to_string(&Initial::default()).unwrap();
+        assert_eq!(error(&initial), "this is not a webshop-snapshot file");
+        assert_eq!(error("[1]"), "this is not a webshop-snapshot file");
+        assert_eq!(
+            error(r#"{"format":"webshop-snapshot","version":9}"#),
+            "it has version 9, and this program reads version 1"
+        );
+        let snapshot = serde_json::to_string(&Snapshot::default()).unwrap();
+        let error = Initial::parse(snapshot.as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "this is not a webshop-initial file");
+    }
+}

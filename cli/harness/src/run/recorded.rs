@@ -1,0 +1,135 @@
+//! What a run recorded, read back and judged: no stack, no engine and no clock is asked.
+
+use checker::{
+    Evidence, History, Initial, Judgement, Run, Snapshot, Story, history::Op, judge, story,
+};
+use protocol::OrderId;
+
+use super::plan::Plan;
+use crate::{
+    error::{Error, Result},
+    fault,
+    rundir::{FINAL_READS, RunDir},
+};
+
+/// Everything that stands in a run's directory.
+#[derive(Debug)]
+pub struct Recorded {
+    pub plan: Plan,
+    pub history: History,
+    /// `None`: the run did not come that far.
+    pub initial: Option<Initial>,
+    pub evidence: Evidence,
+    /// The final reads that there are.
+    pub snapshots: Vec<Snapshot>,
+}
+
+impl Recorded {
+    /// Reads a run as far as it goes. A run that was killed has a history up to its last whole line, and no
+    /// evidence: its faults are then unproved.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: a file is damaged or foreign.
+    pub fn load(dir: &RunDir) -> Result<Self> {
+        let plan = dir.plan()?;
+        // Two large things, read side by side.
+        let (snapshots, history) = std::thread::scope(|scope| {
+            let snapshots = scope.spawn(|| dir.snapshots());
+            let history = dir.history();
+            (joined(snapshots.join()), history)
+        });
+        let unproved = || Evidence {
+            faults: plan
+                .faults()
+                .map(|fault| fault::never(fault, "what became of it: the run was cut short"))
+                .collect(),
+            ..Evidence::default()
+        };
+        Ok(Self {
+            history: history?,
+            initial: dir.initial()?,
+            evidence: dir.evidence()?.unwrap_or_else(unproved),
+            snapshots: snapshots?,
+            plan,
+        })
+    }
+
+    /// Whether it has all of its final reads.
+    #[must_use]
+    pub fn has_final_reads(&self) -> bool {
+        self.snapshots.len() == FINAL_READS
+    }
+
+    /// Judges it.
+    #[must_use]
+    pub fn judge(&self) -> Judgement {
+        self.with_run(judge)
+    }
+
+    fn with_run<T>(&self, work: impl FnOnce(&Run<'_>) -> T) -> T {
+        let nothing = Initial::default();
+        work(&Run {
+            history: &self.history,
+            initial: self.initial.as_ref().unwrap_or(&nothing),
+            snapshots: &self.snapshots,
+            evidence: &self.evidence,
+            budgets: &self.plan.budgets,
+        })
+    }
+
+    /// The orders that the load tried to check out, ascending.
+    pub(super) fn touched(&self) -> Vec<OrderId> {
+        let attempts = self.history.attempts.iter();
+        let mut touched: Vec<OrderId> = attempts
+            .filter_map(|attempt| match attempt.invoke.op {
+                Op::Checkout { order } => Some(order),
+                _ => None,
+            })
+            .collect();
+        touched.sort();
+        touched.dedup();
+        touched
+    }
+}
+
+fn joined<T>(result: std::thread::Result<T>) -> T {
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Judges a run by what it recorded and writes the result.
+///
+/// # Errors
+/// [`Error::Run`]: a file is damaged or foreign. The result cannot be written.
+pub fn offline(dir: &RunDir) -> Result<Judgement> {
+    let judgement = Recorded::load(dir)?.judge();
+    dir.write_result(&judgement)?;
+    Ok(judgement)
+}
+
+/// As [`offline`]; `None`: the run lacks its final reads.
+///
+/// # Errors
+/// As [`offline`].
+pub fn stored(dir: &RunDir) -> Result<Option<Judgement>> {
+    let recorded = Recorded::load(dir)?;
+    if !recorded.has_final_reads() {
+        return Ok(None);
+    }
+    let judgement = recorded.judge();
+    dir.write_result(&judgement)?;
+    Ok(Some(judgement))
+}
+
+/// One order's story, by what the run recorded.
+///
+/// # Errors
+/// [`Error::Run`]: a file is damaged or foreign, or nobody in the run has heard of the order.
+pub fn story_of(dir: &RunDir, order: OrderId) -> Result<Story> {
+    let recorded = Recorded::load(dir)?;
+    recorded
+        .with_run(|run| story(run, order))
+        .ok_or_else(|| Error::Run {
+            path: dir.path().to_owned(),
+            reason: format!("nobody in this run has heard of an order {order}"),
+        })
+}

@@ -1,0 +1,432 @@
+//! A shop in memory with the public API, one flash sale, and a planted behaviour.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{Path, State},
+    http::{Response, StatusCode},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use checker::{
+    Initial, Snapshot,
+    snapshot::{
+        ApiOrder, DatabaseView, ItemRow, LaneView, NodeView, OrderLine, OrderRow, PaymentMovement,
+        StockMovement, TableDigest, UserRow,
+    },
+};
+use protocol::{
+    ItemId, OrderId, SagaId, UserId,
+    http::{Done, Item, Order, Rejection, User},
+    outcome::{OUTCOME_HEADER, Outcome},
+    saga::{RefusalCode, TOPICS},
+};
+
+/// Users with a credit of 1, one item at the price of 1, an order of each user for one piece.
+pub(crate) const ORDERS: i64 = 1000;
+pub(crate) const PIECES: i64 = 100;
+
+/// What is wrong with the shop, if anything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Planted {
+    Nothing,
+    /// So many acknowledged orders are dropped, and as many rejected ones applied: sums cancel.
+    LostAndPhantom(i64),
+    /// So many users are charged twice, and as many orders are for free: sums cancel.
+    DoubleAndFree(i64),
+    /// So many are charged without goods, and as many rejected ones take goods without a charge.
+    OneSided(i64),
+    /// After so many requests, everything is answered with this status and does nothing.
+    Down {
+        after: usize,
+        status: u16,
+    },
+    /// After so many checkouts, all others are refused honestly.
+    Closed {
+        after: i64,
+    },
+    /// The debit comes this long after the answer.
+    SlowDebit(Duration),
+    /// One connection breaks after the work was done.
+    OneReset,
+}
+
+/// What happens to one order, and what its client is told.
+struct Fate {
+    charges: i64,
+    pieces: i64,
+    paid: bool,
+    answer: Answer,
+}
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Committed,
+    Rejected,
+    Broken,
+}
+
+impl Fate {
+    const DONE: Self = Self {
+        charges: 1,
+        pieces: 1,
+        paid: true,
+        answer: Answer::Committed,
+    };
+    const REFUSED: Self = Self {
+        charges: 0,
+        pieces: 0,
+        paid: false,
+        answer: Answer::Rejected,
+    };
+}
+
+impl Planted {
+    /// Orders up to the number of pieces are meant to get one, whenever they come.
+    fn fate(self, order: i64) -> Fate {
+        let fair = if order < PIECES {
+            Fate::DONE
+        } else {
+            Fate::REFUSED
+        };
+        match self {
+            Self::LostAndPhantom(count) if order < count => Fate {
+                answer: Answer::Committed,
+                ..Fate::REFUSED
+            },
+            Self::LostAndPhantom(count) if (PIECES..PIECES + count).contains(&order) => Fate {
+                answer: Answer::Rejected,
+                ..Fate::DONE
+            },
+            Self::DoubleAndFree(count) if order < count => Fate {
+                charges: 2,
+                ..Fate::DONE
+            },
+            Self::DoubleAndFree(_) if order < PIECES => Fate {
+                charges: 0,
+                ..Fate::DONE
+            },
+            Self::OneSided(count) if order < count => Fate {
+                pieces: 0,
+                ..Fate::DONE
+            },
+            Self::OneSided(count) if order < 2 * count => Fate {
+                pieces: 1,
+                ..Fate::REFUSED
+            },
+            Self::Closed { after } if order >= after => Fate::REFUSED,
+            Self::OneReset if order == 7 => Fate {
+                answer: Answer::Broken,
+                ..Fate::DONE
+            },
+            _ => fair,
+        }
+    }
+}
+
+/// The truth.
+#[derive(Debug)]
+struct Books {
+    requests: usize,
+    credit: Vec<i64>,
+    stock: i64,
+    paid: Vec<bool>,
+    payments: Vec<PaymentMovement>,
+    takings: Vec<StockMovement>,
+    /// Debits that are still to come.
+    pending: i64,
+}
+
+/// Cheap to clone: all clones are the same shop.
+#[derive(Debug, Clone)]
+pub(crate) struct MockShop {
+    planted: Planted,
+    books: Arc<Mutex<Books>>,
+}
+
+type Reply = Response<Body>;
+
+impl MockShop {
+    /// Opens it at an address of its own.
+    pub(crate) async fn open(planted: Planted) -> (Self, String) {
+        let orders = usize::try_from(ORDERS).unwrap();
+        let shop = Self {
+            planted,
+            books: Arc::new(Mutex::new(Books {
+                requests: 0,
+                credit: vec![1; orders],
+                stock: PIECES,
+                paid: vec![false; orders],
+                payments: Vec::new(),
+                takings: Vec::new(),
+                pending: 0,
+            })),
+        };
+        let router = Router::new()
+            .route("/orders/checkout/{order}", post(checkout))
+            .route("/orders/find/{order}", get(find_order))
+            .route("/stock/find/{item}", get(find_item))
+            .route("/payment/find_user/{user}", get(find_user))
+            .with_state(shop.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (shop, format!("http://{address}"))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Books) -> T) -> T {
+        work(&mut self.books.lock().unwrap())
+    }
+
+    /// Whether nothing is left to do.
+    pub(crate) fn is_quiescent(&self) -> bool {
+        self.with(|books| books.pending == 0)
+    }
+
+    /// The answer of a shop that is down, if it is.
+    fn down(&self) -> Option<Reply> {
+        let requests = self.with(|books| {
+            books.requests += 1;
+            books.requests
+        });
+        match self.planted {
+            Planted::Down { after, status } if requests > after => {
+                Some(StatusCode::from_u16(status).unwrap().into_response())
+            }
+            _ => None,
+        }
+    }
+
+    /// What stands in it before any load.
+    pub(crate) fn initial() -> Initial {
+        Initial {
+            users: (0..ORDERS).map(|id| user(id, 1)).collect(),
+            items: vec![item(PIECES)],
+            orders: (0..ORDERS).map(|id| order(id, false)).collect(),
+            ..Initial::default()
+        }
+    }
+
+    /// What stands in it now, as the nodes of three healthy databases and the API tell it.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.with(|books| Snapshot {
+            taken_at_us: unix_us(),
+            orders: (0..)
+                .zip(&books.paid)
+                .map(|(id, paid)| order(id, *paid))
+                .collect(),
+            users: (0..)
+                .zip(&books.credit)
+                .map(|(id, credit)| user(id, *credit))
+                .collect(),
+            items: vec![item(books.stock)].into(),
+            stock_movements: books.takings.clone().into(),
+            payment_movements: books.payments.clone().into(),
+            ..Snapshot::default()
+        });
+        snapshot.databases = ["order", "payment", "stock"].map(database).to_vec();
+        snapshot.lanes = TOPICS.map(lane).to_vec();
+        snapshot.api.users = snapshot.users.to_vec();
+        snapshot.api.items = snapshot.items.to_vec();
+        snapshot.api.orders = snapshot
+            .orders
+            .iter()
+            .map(|row| ApiOrder {
+                order_id: row.order_id,
+                user_id: row.user_id,
+                paid: row.paid,
+                total_cost: row.total_cost,
+            })
+            .collect();
+        snapshot
+    }
+}
+
+impl Books {
+    fn charge(&mut self, order: i64) {
+        self.credit[usize::try_from(order).unwrap()] -= 1;
+        self.payments.push(PaymentMovement {
+            movement_id: i64::try_from(self.payments.len()).unwrap() + 1,
+            saga_id: SagaId(order),
+            order_id: OrderId(order),
+            user_id: UserId(order),
+            delta: -1,
+            recorded_at_us: unix_us(),
+        });
+    }
+
+    fn take(&mut self, order: i64) {
+        self.stock -= 1;
+        self.takings.push(StockMovement {
+            movement_id: i64::try_from(self.takings.len()).unwrap() + 1,
+            saga_id: SagaId(order),
+            order_id: OrderId(order),
+            item_id: ItemId(0),
+            delta: -1,
+            recorded_at_us: unix_us(),
+        });
+    }
+}
+
+async fn checkout(State(shop): State<MockShop>, Path(order): Path<i64>) -> Reply {
+    if let Some(down) = shop.down() {
+        return down;
+    }
+    let fate = shop.planted.fate(order);
+    let at = usize::try_from(order).unwrap();
+    shop.with(|books| {
+        for _ in 0..fate.pieces {
+            books.take(order);
+        }
+        books.paid[at] |= fate.paid;
+        books.pending += fate.charges;
+    });
+    let debit = shop.clone();
+    let debit = move || {
+        debit.with(|books| {
+            for _ in 0..fate.charges {
+                books.charge(order);
+            }
+            books.pending -= fate.charges;
+        });
+    };
+    match shop.planted {
+        Planted::SlowDebit(late) if fate.charges > 0 => {
+            tokio::spawn(async move {
+                tokio::time::sleep(late).await;
+                debit();
+            });
+        }
+        _ => debit(),
+    }
+    answer(fate.answer)
+}
+
+fn answer(answer: Answer) -> Reply {
+    let said = |outcome: Outcome| [(OUTCOME_HEADER, outcome.as_str())];
+    match answer {
+        Answer::Committed => {
+            let done = Json(Done {
+                msg: "done".to_owned(),
+            });
+            (said(Outcome::Committed), done).into_response()
+        }
+        Answer::Rejected => {
+            let rejection = Json(Rejection {
+                code: RefusalCode::OutOfStock,
+                message: "gone".to_owned(),
+            });
+            (StatusCode::BAD_REQUEST, said(Outcome::Rejected), rejection).into_response()
+        }
+        // The connection ends in the middle of the answer.
+        Answer::Broken => {
+            let cut = futures_util::stream::iter([
+                Ok(Bytes::from_static(b"{\"msg\":")),
+                Err(std::io::Error::other("the connection broke")),
+            ]);
+            (said(Outcome::Committed), Body::from_stream(cut)).into_response()
+        }
+    }
+}
+
+async fn find_order(State(shop): State<MockShop>, Path(order): Path<i64>) -> Reply {
+    if let Some(down) = shop.down() {
+        return down;
+    }
+    let paid = shop.with(|books| books.paid[usize::try_from(order).unwrap()]);
+    Json(Order {
+        order_id: order.to_string(),
+        paid,
+        items: vec![("0".to_owned(), 1)],
+        user_id: order.to_string(),
+        total_cost: 1,
+    })
+    .into_response()
+}
+
+async fn find_item(State(shop): State<MockShop>, Path(_only): Path<i64>) -> Reply {
+    if let Some(down) = shop.down() {
+        return down;
+    }
+    let stock = shop.with(|books| books.stock);
+    Json(Item { stock, price: 1 }).into_response()
+}
+
+async fn find_user(State(shop): State<MockShop>, Path(user): Path<i64>) -> Reply {
+    if let Some(down) = shop.down() {
+        return down;
+    }
+    let credit = shop.with(|books| books.credit[usize::try_from(user).unwrap()]);
+    Json(User {
+        user_id: user.to_string(),
+        credit,
+    })
+    .into_response()
+}
+
+fn unix_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_micros()).unwrap()
+}
+
+fn user(id: i64, credit: i64) -> UserRow {
+    UserRow {
+        user_id: UserId(id),
+        credit,
+    }
+}
+
+fn item(stock: i64) -> ItemRow {
+    ItemRow {
+        item_id: ItemId(0),
+        price: 1,
+        stock,
+    }
+}
+
+fn order(id: i64, paid: bool) -> OrderRow {
+    OrderRow {
+        order_id: OrderId(id),
+        user_id: UserId(id),
+        paid,
+        total_cost: 1,
+        lines: vec![OrderLine {
+            item_id: ItemId(0),
+            quantity: 1,
+            price: 1,
+        }],
+    }
+}
+
+fn lane(topic: &str) -> LaneView {
+    LaneView {
+        topic: topic.to_owned(),
+        partition: 0,
+        next_offset: 9,
+        published_offset: 9,
+        end_offset: Some(9),
+    }
+}
+
+fn database(name: &str) -> DatabaseView {
+    let node = |number: u8| NodeView {
+        name: format!("{name}-db-{number}"),
+        state: None,
+        in_recovery: Some(number > 0),
+        tables: vec![TableDigest {
+            table: "shop".to_owned(),
+            rows: 1,
+            digest: "same".to_owned(),
+        }],
+        error: None,
+    };
+    DatabaseView {
+        name: name.to_owned(),
+        nodes: (0..3).map(node).collect(),
+    }
+}
