@@ -123,6 +123,8 @@ pub enum Error {
     Run { path: PathBuf, reason: String },
     #[error("there is no run in {dir}", dir = dir.display())]
     NoRun { dir: PathBuf },
+    #[error("the run {run} has not been judged")]
+    NotJudged { run: String },
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
 }
@@ -177,6 +179,7 @@ impl Error {
             | Self::UnknownTarget { .. }
             | Self::Run { .. }
             | Self::NoRun { .. }
+            | Self::NotJudged { .. }
             | Self::NoProject { .. } => Kind::Usage,
             _ => Kind::Harness,
         }
@@ -241,6 +244,7 @@ impl Error {
             Self::NoRun { .. } => {
                 "record one first: webshop chaos --kill stock-db-primary".to_owned()
             }
+            Self::NotJudged { run } => format!("judge it first: webshop verify {run}"),
             Self::Docker { .. }
             | Self::Agent { .. }
             | Self::Http { .. }

@@ -3,10 +3,12 @@
 mod chaos;
 mod completions;
 mod down;
+mod history;
 mod images;
 mod load;
 mod logs;
 mod ps;
+mod report;
 mod targets;
 mod up;
 mod verify;
@@ -27,6 +29,8 @@ pub(crate) async fn dispatch(command: Command, session: Session) -> anyhow::Resu
         Command::Load(args) => load::run(args, session).await,
         Command::Chaos(args) => chaos::run(args, session).await,
         Command::Verify(args) => verify::run(args, session).await,
+        Command::Report(args) => report::run(args, session).await,
+        Command::History(args) => history::run(&args, &session),
         Command::Completions(args) => completions::run(&args, &session),
     }
 }

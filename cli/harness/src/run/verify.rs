@@ -67,19 +67,10 @@ struct Recorded {
 impl Recorded {
     fn load(dir: &RunDir) -> Result<Self> {
         let plan = dir.plan()?;
-        // A run that was killed wrote no evidence: its faults are then unproved.
-        let unproved = || Evidence {
-            faults: plan
-                .faults
-                .iter()
-                .map(|fault| fault::never(fault, "what became of it: the run was cut short"))
-                .collect(),
-            ..Evidence::default()
-        };
         Ok(Self {
             history: dir.history()?,
             initial: dir.initial()?,
-            evidence: dir.evidence()?.unwrap_or_else(unproved),
+            evidence: evidence(dir, &plan)?,
             snapshots: dir.snapshots()?,
             plan,
         })
@@ -95,6 +86,19 @@ impl Recorded {
             budgets: &Budgets::default(),
         })
     }
+}
+
+/// What was seen of a run. One that was killed wrote no evidence: its faults are then unproved.
+pub(crate) fn evidence(dir: &RunDir, plan: &Plan) -> Result<Evidence> {
+    let unproved = || Evidence {
+        faults: plan
+            .faults
+            .iter()
+            .map(|fault| fault::never(fault, "what became of it: the run was cut short"))
+            .collect(),
+        ..Evidence::default()
+    };
+    Ok(dir.evidence()?.unwrap_or_else(unproved))
 }
 
 /// Judges a run whose final reads are stored; `None` where it has none. Needs no stack.

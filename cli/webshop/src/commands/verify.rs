@@ -6,6 +6,7 @@ use harness::run::verify::{self, Options, Verified};
 use harness::rundir::RunDir;
 use owo_colors::OwoColorize;
 
+use super::report;
 use crate::cli::VerifyArgs;
 use crate::exit::Exit;
 use crate::session::Session;
@@ -52,10 +53,19 @@ fn show(session: &Session, dir: &RunDir, verified: &Verified) -> anyhow::Result<
     for line in lines(judgement) {
         session.printer.line(&line)?;
     }
-    session
-        .printer
-        .note(&format!("{}", dir.path().join("result.json").display()));
-    Ok(exit(judgement.verdict))
+    let verdict = match report::publish(session, dir) {
+        Ok(()) => judgement.verdict,
+        // The verdict stands, but who reads the reports would read old ones, or none.
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+            session
+                .printer
+                .error(&format!("the reports are not written: {error}{cause}"));
+            judgement.verdict.worst(Verdict::Harness)
+        }
+    };
+    Ok(exit(verdict))
 }
 
 fn exit(verdict: Verdict) -> Exit {

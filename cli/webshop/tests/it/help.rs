@@ -32,6 +32,8 @@ fn every_command_explains_itself() {
         "load",
         "chaos",
         "verify",
+        "report",
+        "history",
         "completions",
     ] {
         insta::assert_snapshot!(command, help(&[command]));

@@ -3,5 +3,6 @@
 
 mod help;
 mod refusals;
+mod report;
 mod tidy;
 mod verify;
