@@ -20,7 +20,7 @@ pub fn annotations(runs: &[Reported]) -> Vec<String> {
         line(&format!("{verdict} {}", run.name()), &text)
     });
     let violations = failed().flat_map(|run| {
-        run.judgement.violations.iter().map(|violation| {
+        run.told(LINES_MAX).into_iter().map(|violation| {
             let title = format!("{} {}", violation.label, run.name());
             line(&title, &violation.text)
         })
@@ -64,7 +64,11 @@ mod tests {
             "{}",
             lines[1]
         );
-        assert!(lines[4].starts_with("::error title=DOUBLE "), "{}", lines[4]);
+        assert!(
+            lines[4].starts_with("::error title=DOUBLE "),
+            "{}",
+            lines[4]
+        );
     }
 
     #[test]

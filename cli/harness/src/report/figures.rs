@@ -1,10 +1,12 @@
 //! The figures that every report shows, from the judgement and the evidence.
 
+use std::collections::BTreeMap;
+
 use checker::{
     Judgement,
     availability::Recovery,
     evidence::FaultEvidence,
-    verdict::{CheckReport, Status},
+    verdict::{CheckReport, Label, Status, Violation},
 };
 use serde::Serialize;
 
@@ -147,6 +149,21 @@ impl Reported {
             .collect()
     }
 
+    /// At most `most` violations: the first of each label, then the second of each, and so on, so that
+    /// a thousand of one kind do not hide the one of another.
+    pub(super) fn told(&self, most: usize) -> Vec<&Violation> {
+        let mut seen: BTreeMap<Label, usize> = BTreeMap::new();
+        let mut ranked: Vec<(usize, &Violation)> = Vec::new();
+        for violation in &self.judgement.violations {
+            let rank = seen.entry(violation.label).or_default();
+            ranked.push((*rank, violation));
+            *rank += 1;
+        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let first = ranked.into_iter().take(most);
+        first.map(|(_, violation)| violation).collect()
+    }
+
     /// The reasons of a verdict that speak of one check.
     pub(super) fn reasons_of(&self, check: &CheckReport) -> Vec<&str> {
         let prefix = format!("{}: ", check.name);
@@ -195,6 +212,36 @@ mod tests {
         assert_eq!(worst(&all).unwrap().to_string(), "> 400 ms");
         assert_eq!(worst(&all[..1]).unwrap().to_string(), "900 ms");
         assert_eq!(worst(&[]), None);
+    }
+
+    #[test]
+    fn a_thousand_of_one_kind_do_not_hide_another() {
+        let mut run = crate::report::testing::violation();
+        let doubled = run.judgement.violations[0].clone();
+        assert_eq!(doubled.label, Label::Double);
+        for _ in 0..1000 {
+            run.judgement.violations.insert(0, doubled.clone());
+        }
+        let told: Vec<Label> = run.told(10).iter().map(|v| v.label).collect();
+        let each = [
+            Label::Double,
+            Label::Torn,
+            Label::LostAck,
+            Label::Phantom,
+            Label::CreditLeak,
+            Label::StockLeak,
+        ];
+        assert_eq!(told[..6], each);
+        assert_eq!(
+            told[6..],
+            [
+                Label::Double,
+                Label::Torn,
+                Label::LostAck,
+                Label::CreditLeak
+            ]
+        );
+        assert_eq!(run.told(usize::MAX).len(), run.judgement.violations.len());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One run as one HTML file: no script, nothing from elsewhere, light and dark.
 
-use checker::Verdict;
+use checker::{Verdict, verdict::Status};
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
 use super::{
@@ -98,6 +98,7 @@ fn banner(run: &Reported) -> Markup {
         section #verdict.banner.(class(verdict)) aria-label="Verdict" {
             p.verdict { (verdict) }
             p.meaning { (meaning(verdict)) }
+            p.basis { (basis(run)) }
             @if !run.judgement.reasons.is_empty() {
                 ul {
                     @for reason in &run.judgement.reasons { li { (reason) } }
@@ -105,6 +106,25 @@ fn banner(run: &Reported) -> Markup {
             }
         }
     }
+}
+
+/// What the verdict rests on.
+fn basis(run: &Reported) -> String {
+    let checks = &run.judgement.checks;
+    let held = checks.iter().filter(|check| check.status == Status::Held);
+    let mut parts = vec![
+        format!("{} of {} checks held", held.count(), checks.len()),
+        format!("{} orders", count(run.judgement.totals.orders)),
+    ];
+    let faults = &run.evidence.faults;
+    if !faults.is_empty() {
+        let proved = faults.iter().filter(|fault| fault.took_effect()).count();
+        parts.push(format!(
+            "{proved} of {} faults seen to take effect",
+            faults.len()
+        ));
+    }
+    parts.join(" · ")
 }
 
 /// A figure of the first row.

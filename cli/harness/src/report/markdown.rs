@@ -101,7 +101,7 @@ fn details(run: &Reported) -> Vec<String> {
     if !broken.is_empty() {
         blocks.push(lines(broken));
     }
-    for violation in judgement.violations.iter().take(TOLD_MAX) {
+    for violation in run.told(TOLD_MAX) {
         blocks.push(fenced(&violation.text));
     }
     let all: u64 = judgement.checks.iter().map(|check| check.violations).sum();

@@ -30,7 +30,7 @@ frame.addEventListener('load', () => {
       flags: [...plot.querySelectorAll('.flag')].map(flag => flag.innerText),
       ticks: [...plot.querySelectorAll('.y span, .x span')].map(tick => tick.innerText),
     })),
-    outside: texts.filter(e => e.getBoundingClientRect().right > frame.contentWindow.innerWidth + 1).map(e => e.innerText),
+    outside: texts.filter(e => e.checkVisibility({contentVisibilityAuto: true}) && !e.closest('details:not([open])')).filter(e => e.getBoundingClientRect().right > frame.contentWindow.innerWidth + 1).map(e => e.innerText),
     loaded: frame.contentWindow.performance.getEntriesByType('resource').map(entry => entry.name),
     scripts: page.scripts.length,
     ground: frame.contentWindow.getComputedStyle(page.body).backgroundColor,

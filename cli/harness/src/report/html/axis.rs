@@ -94,9 +94,14 @@ impl Scale {
     /// Between round numbers around `least` and `most`, at least a decade apart.
     pub(super) fn log(least: f64, most: f64) -> Self {
         let low = round_down(least.max(0.1));
+        let wanted = most.max(low * 10.0);
+        let mut high = low;
+        while high < wanted * 0.999_999 {
+            high = next_round(high);
+        }
         Self {
             low,
-            high: round_up(most.max(low * 10.0)),
+            high,
             is_log: true,
         }
     }
@@ -217,7 +222,8 @@ mod tests {
 
     #[test]
     fn times_are_ticked_in_whole_steps() {
-        let seconds = |from: u64, to: u64| labels(&Time::new(from * 1_000_000, to * 1_000_000).ticks());
+        let seconds =
+            |from: u64, to: u64| labels(&Time::new(from * 1_000_000, to * 1_000_000).ticks());
         assert_eq!(seconds(0, 6), "0 s 1 s 2 s 3 s 4 s 5 s 6 s");
         assert_eq!(seconds(0, 40), "0 s 5 s 10 s 15 s 20 s 25 s 30 s 35 s 40 s");
         assert_eq!(
@@ -257,5 +263,17 @@ mod tests {
         }
         let ticks = Scale::log(120.0, 1412.0).ticks(|value| format!("{value:.0}"));
         assert_eq!(labels(&ticks), "100 200 500 1000 2000");
+    }
+
+    #[test]
+    fn a_tick_stands_where_its_value_does() {
+        for most in [12.0, 900.0, 1412.0, 2230.0, 35_000.0] {
+            let scale = Scale::log(80.0, most);
+            for tick in scale.ticks(|value| value.to_string()) {
+                let value: f64 = tick.label.parse().unwrap();
+                let share = (value / scale.low).ln() / (scale.high / scale.low).ln();
+                assert!((share - tick.at).abs() < 1e-6, "{most}: {tick:?}");
+            }
+        }
     }
 }

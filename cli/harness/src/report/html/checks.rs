@@ -13,7 +13,7 @@ pub(super) fn section(run: &Reported) -> Markup {
         section #checks {
             h2 { "Checks" }
             p { b { (held.count()) " of " (checks.len()) } " held." }
-            table.cards {
+            table.cards.brief {
                 thead {
                     tr { th { "check" } th { "status" } th.num { "looked at" } th.num { "wrong" } th { "must hold" } }
                 }

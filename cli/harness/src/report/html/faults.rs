@@ -51,16 +51,13 @@ pub(super) fn section(run: &Reported) -> Markup {
 
 fn row(fault: &Fault<'_>) -> Markup {
     let seen = fault.seen;
-    let proved = seen.took_effect();
     let figure = |of: fn(&checker::availability::Recovery) -> String| {
         fault.recovery.map_or("–".to_owned(), of)
     };
     markup! {
-        tr.bad[!proved] {
+        tr {
             td.wide data-label="fault" {
                 span.flag.fault { "F" (fault.number) } " " b { (seen.name) } " hit " b { (seen.target) }
-                @if !seen.seen.is_empty() { p.muted { "seen: " (seen.seen.join("; ")) } }
-                @if !seen.missing.is_empty() { p.warn { "not seen: " (seen.missing.join("; ")) } }
             }
             (number("took effect", seen.effective_us.map_or("never".to_owned(), at)))
             (number("detection gap", figure(|r| some_ms(r.detection_gap_ms))))
@@ -69,6 +66,12 @@ fn row(fault: &Fault<'_>) -> Markup {
             (number("recovered", figure(|r| Recovered::from(r).to_string())))
             (number("operations lost", figure(|r| count(r.lost_operations))))
             (cell_or_never(fault))
+        }
+        tr.proof {
+            td colspan="8" {
+                @if !seen.seen.is_empty() { p.muted { "seen: " (seen.seen.join("; ")) } }
+                @if !seen.missing.is_empty() { p.warn { "not seen: " (seen.missing.join("; ")) } }
+            }
         }
     }
 }

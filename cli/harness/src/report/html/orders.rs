@@ -17,7 +17,7 @@ pub(super) fn section(totals: &Totals) -> Markup {
         ),
         (
             "rejected",
-            "failed: rejected or never sent, nothing may have happened",
+            "failed: rejected or never sent, so nothing happened and nothing will",
             totals.orders_fail,
         ),
         (

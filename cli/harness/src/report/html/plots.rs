@@ -256,14 +256,15 @@ fn plot(stage: &Stage<'_>, plot: &Plot) -> Markup {
                 }
                 div.canvas {
                     svg viewBox=(view) preserveAspectRatio="none" role="img" aria-label=(about) {
-                        (bands(stage))
                         @for tick in &plot.ticks {
                             path.grid d=(format!("M0 {:.2}H{WIDTH}", (1.0 - tick.at) * HEIGHT)) {}
                         }
                         (plot.drawing)
+                        (bands(stage))
                         (lines(stage))
                         (hovers(stage))
                     }
+                    (spans(stage))
                     @for (share, label) in flags(fault_flags(stage)) {
                         span.flag.fault style=(left(share)) { (label) }
                     }
@@ -296,6 +297,18 @@ fn bands(stage: &Stage<'_>) -> Markup {
         @for (x, width) in stage.faults.iter().filter_map(band) {
             rect.band x=(format!("{x:.1}")) y="0" width=(format!("{width:.1}")) height=(HEIGHT) {}
         }
+    }
+}
+
+/// The bands' upper edges, which stay as thick as they are however the drawing is stretched.
+fn spans(stage: &Stage<'_>) -> Markup {
+    let span = |fault: &Fault<'_>| {
+        let from = stage.time.share(fault.seen.effective_us?);
+        let to = stage.time.share(fault.seen.healed_us.unwrap_or(u64::MAX));
+        Some(format!("{};width:{:.2}%", left(from), (to - from) * 100.0))
+    };
+    markup! {
+        @for style in stage.faults.iter().filter_map(span) { i.span style=(style) {} }
     }
 }
 

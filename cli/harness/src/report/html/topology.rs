@@ -54,7 +54,7 @@ pub(super) fn section(run: &Reported) -> Markup {
                 p.muted { "Roles are those of the last final read." }
                 div.kinds {
                     @for (kind, services) in &kinds {
-                        div.kind {
+                        div.kind.around[*kind == Kind::Around] {
                             h3 { (kind.title()) }
                             ul { @for service in services { (node(run, service, &faults)) } }
                         }
