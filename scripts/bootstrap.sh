@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Sets a machine up for webshop: installs what is missing and starts a Docker engine where none answers.
+# With `tests`, what only the tests need too.
 # Safe to run again: what is there is left alone, and an engine that runs is never touched.
 set -euo pipefail
 
 readonly RUST_MIN=1.95
 readonly LOG=/var/log/webshop-dockerd.log
+readonly purpose=${1:-}
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 die() { printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2; exit 4; }
@@ -40,6 +42,8 @@ list_missing() {
   # The base of the images, where none can be pulled; its packages are checked against Debian's keys.
   need mmdebstrap mmdebstrap
   need_file debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
+  # The report's tests look at it in a browser.
+  if [ "$purpose" = tests ]; then need chromium chromium chromium-browser google-chrome; fi
   # An engine elsewhere needs none here.
   if [ -z "${DOCKER_HOST:-}" ] && ! engine_answers; then
     need docker.io dockerd

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 say() { printf 'test: %s\n' "$*" >&2; }
 
-scripts/bootstrap.sh
+scripts/bootstrap.sh tests
 
 say "format"
 cargo fmt --all --check

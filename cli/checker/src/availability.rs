@@ -9,8 +9,10 @@ use crate::{
 
 mod operation;
 mod recovery;
+mod series;
 
 pub(crate) use operation::{Operation, operations};
+pub use series::{Slice, series};
 
 /// What a client of the shop noticed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

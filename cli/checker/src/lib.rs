@@ -23,6 +23,12 @@ mod explain;
 pub mod history;
 mod judge;
 pub mod outcome;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(
+    not(test),
+    allow(clippy::unwrap_used, reason = "for the tests of other crates")
+)]
+pub mod sample;
 pub mod snapshot;
 pub mod story;
 pub mod verdict;
@@ -34,5 +40,14 @@ pub use snapshot::{Initial, Snapshot};
 pub use story::{Story, story};
 pub use verdict::{Budgets, Judgement, Verdict};
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(
+    not(test),
+    allow(
+        dead_code,
+        unused_imports,
+        clippy::unwrap_used,
+        reason = "for the tests of other crates, which need a part of it"
+    )
+)]
 mod testing;

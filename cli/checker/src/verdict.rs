@@ -360,6 +360,29 @@ pub struct Judgement {
     pub totals: Totals,
 }
 
+impl Judgement {
+    /// Whether it is a result that this program can read.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn check(&self) -> Result<(), String> {
+        if self.format != FORMAT {
+            return Err("not the result of a run".to_owned());
+        }
+        if self.version != VERSION {
+            let found = self.version;
+            return Err(format!(
+                "a result of version {found}; this program reads version {VERSION}"
+            ));
+        }
+        if self.exit_code != self.verdict.exit_code() {
+            let (verdict, exit_code) = (self.verdict, self.exit_code);
+            return Err(format!("{verdict} does not exit with {exit_code}"));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

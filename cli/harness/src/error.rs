@@ -132,6 +132,8 @@ pub enum Error {
     },
     #[error("no scenario `{name}`")]
     NoScenario { name: String, known: Vec<String> },
+    #[error("the run {run} has not been judged")]
+    NotJudged { run: String },
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
 }
@@ -188,6 +190,7 @@ impl Error {
             | Self::NoRun { .. }
             | Self::Scenario { .. }
             | Self::NoScenario { .. }
+            | Self::NotJudged { .. }
             | Self::NoProject { .. } => Kind::Usage,
             _ => Kind::Harness,
         }
@@ -271,6 +274,7 @@ impl Error {
             Self::Scenario { .. } => {
                 "`webshop scenario schema` is what an editor needs to help with it".to_owned()
             }
+            Self::NotJudged { run } => format!("judge it first: webshop verify {run}"),
             _ => return None,
         };
         Some(hint)

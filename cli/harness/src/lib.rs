@@ -16,6 +16,7 @@ pub mod load;
 pub mod lock;
 pub mod project;
 pub mod recorder;
+pub mod report;
 pub mod run;
 pub mod rundir;
 pub mod scenario;

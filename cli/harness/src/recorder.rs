@@ -5,6 +5,7 @@
 //! the load.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::Write,
     path::Path,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use checker::history::{Header, Record, line};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::error::{Error, Result};
@@ -63,12 +64,12 @@ pub fn unix_ms() -> u64 {
 }
 
 /// Something that happened to the stack during a run: one line of `events.jsonl`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happening {
     #[serde(rename = "t")]
     pub at_us: u64,
     /// What kind of thing, e.g. `fault`, `task`, `role`, `phase`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Whom it happened to.
     pub subject: String,
     pub text: String,
@@ -139,7 +140,7 @@ impl Recorder {
     pub async fn event(&self, kind: &'static str, subject: &str, text: impl Into<String>) {
         let happening = Happening {
             at_us: self.clock.now_us(),
-            kind,
+            kind: Cow::Borrowed(kind),
             subject: subject.to_owned(),
             text: text.into(),
         };

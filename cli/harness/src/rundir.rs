@@ -8,17 +8,20 @@ use std::{
 
 use checker::{
     Evidence, History, Initial, Judgement, Snapshot,
-    history::{HistoryError, Reader},
+    history::{Header, HistoryError, Reader},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Result},
+    recorder::Happening,
     run::plan::Plan,
+    timestamp::utc,
 };
 
 const LATEST: &str = "latest";
 const PLAN: &str = "plan.json";
+const RESULT: &str = "result.json";
 /// How many final reads a run has when it has all of them.
 pub(crate) const FINAL_READS: usize = 2;
 /// How much of a history is read at once, in bytes.
@@ -265,7 +268,70 @@ impl RunDir {
     /// # Errors
     /// The file cannot be written.
     pub fn write_result(&self, result: &Judgement) -> Result<()> {
-        self.write("result.json", result)
+        self.write(RESULT, result)
+    }
+
+    /// How it was judged; `None` where nobody has judged it.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: the file is cut short or foreign, or of another version.
+    pub fn result(&self) -> Result<Option<Judgement>> {
+        let Some(judgement) = self.read_if_there::<Judgement>(RESULT)? else {
+            return Ok(None);
+        };
+        match judgement.check() {
+            Ok(()) => Ok(Some(judgement)),
+            Err(reason) => Err(unfit(&self.file(RESULT), reason)),
+        }
+    }
+
+    /// The first line of the history; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: the file cannot be read.
+    pub fn header(&self) -> Result<Option<Header>> {
+        let path = self.history_path();
+        let failed = |error: std::io::Error| unfit(&path, error.to_string());
+        let file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut line = String::new();
+        BufReader::new(file).read_line(&mut line).map_err(failed)?;
+        // A run that was killed in its first instant has half a line.
+        Ok(serde_json::from_str(&line).ok())
+    }
+
+    /// What happened to the stack, as far as it was written; empty where nothing was.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: the file cannot be read, or a line is none of this program's.
+    pub fn events(&self) -> Result<Vec<Happening>> {
+        let path = self.events_path();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unfit(&path, error.to_string())),
+        };
+        let mut events = Vec::new();
+        for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+            match serde_json::from_str(line) {
+                Ok(event) => events.push(event),
+                // Its writer was killed in the middle of the last line.
+                Err(_) if !line.ends_with('\n') => {}
+                Err(error) => return Err(unfit(&path, format!("line {number}: {error}"))),
+            }
+        }
+        Ok(events)
+    }
+
+    /// Writes a text of this name.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_text(&self, name: &str, text: &str) -> Result<()> {
+        self.write_bytes(name, text.as_bytes())
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
@@ -283,14 +349,31 @@ impl RunDir {
         }
     }
 
-    /// Writes beside and moves into place: a file is whole or not there.
     fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        self.place(name, |file| {
+            serde_json::to_writer(file, value).map_err(Error::json)
+        })
+    }
+
+    fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.place(name, |file| {
+            file.write_all(bytes)
+                .map_err(|source| Error::io(format!("write {name}"), source))
+        })
+    }
+
+    /// Writes beside and moves into place: a file is whole or not there.
+    fn place(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+    ) -> Result<()> {
         let path = self.file(name);
         let fresh = self.file(&format!(".{name}"));
         let failed = |source| Error::io(format!("write {}", path.display()), source);
         let file = File::create(&fresh).map_err(failed)?;
         let mut file = BufWriter::with_capacity(READ_AT_ONCE, file);
-        serde_json::to_writer(&mut file, value).map_err(Error::json)?;
+        fill(&mut file)?;
         file.flush().map_err(failed)?;
         std::fs::rename(&fresh, &path).map_err(failed)
     }
@@ -327,44 +410,12 @@ fn file_name(name: &str) -> String {
 
 /// `20250102-150405`, in UTC.
 fn timestamp(unix_s: u64) -> String {
-    let (days, second) = (unix_s / 86_400, unix_s % 86_400);
-    let (year, month, day) = civil(days);
-    format!(
-        "{year:04}{month:02}{day:02}-{:02}{:02}{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-/// The date of a day since 1970, by counting in cycles of 400 years that begin in March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (cycle, day) = (shifted / 146_097, shifted % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = cycle * 400 + year + u64::from(month <= 2);
-    (year, month, day)
+    utc(unix_s).replace(['-', ':'], "").replace(' ', "-")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_written_in_utc() {
-        for (unix_s, text) in [
-            (0, "19700101-000000"),
-            (951_827_696, "20000229-123456"),
-            (1_735_830_245, "20250102-150405"),
-            (4_102_444_799, "20991231-235959"),
-        ] {
-            assert_eq!(timestamp(unix_s), text);
-        }
-    }
 
     #[test]
     fn latest_points_to_the_newest_run() {
@@ -404,5 +455,46 @@ mod tests {
         let run = RunDir::open(dir.path(), Some(dir.path())).unwrap();
         let cut = run.plan().unwrap_err().to_string();
         assert!(cut.contains("plan.json: cut short"), "{cut}");
+    }
+
+    fn run(dir: &tempfile::TempDir) -> RunDir {
+        RunDir {
+            path: dir.path().to_owned(),
+        }
+    }
+
+    #[test]
+    fn events_that_were_cut_short_are_read_as_far_as_they_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = run(&dir);
+        assert_eq!(run.events().unwrap(), []);
+        let whole = r#"{"t":7,"kind":"role","subject":"stock-db-1","text":"primary"}"#;
+        std::fs::write(run.events_path(), format!("{whole}\n{}", &whole[..20])).unwrap();
+        let events = run.events().unwrap();
+        assert_eq!((events.len(), events[0].at_us), (1, 7));
+        std::fs::write(run.events_path(), format!("hello\n{whole}\n")).unwrap();
+        let foreign = run.events().unwrap_err().to_string();
+        assert!(foreign.contains("events.jsonl: line 1: "), "{foreign}");
+    }
+
+    #[test]
+    fn a_result_that_is_not_this_programs_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = run(&dir);
+        assert!(run.result().unwrap().is_none());
+        let mut judgement = checker::sample::violation().judgement;
+        run.write_result(&judgement).unwrap();
+        assert_eq!(run.result().unwrap(), Some(judgement.clone()));
+        judgement.exit_code = 0;
+        run.write_result(&judgement).unwrap();
+        let error = run.result().unwrap_err().to_string();
+        assert!(error.ends_with("VIOLATION does not exit with 0"), "{error}");
+        judgement.version = 2;
+        run.write_result(&judgement).unwrap();
+        let error = run.result().unwrap_err().to_string();
+        assert!(
+            error.ends_with("a result of version 2; this program reads version 1"),
+            "{error}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The engine's timestamps (RFC 3339, UTC) as instants.
+//! The engine's timestamps (RFC 3339, UTC) as instants, and instants as people read them.
 
 use std::time::{Duration, SystemTime};
 
@@ -34,6 +34,32 @@ const fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
+/// `2025-01-02 15:04:05`, in UTC.
+#[must_use]
+pub fn utc(unix_s: u64) -> String {
+    let (days, second) = (unix_s / 86_400, unix_s % 86_400);
+    let (year, month, day) = civil(days);
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// The date of a day since 1970, by counting in cycles of 400 years that begin in March.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (cycle, day) = (shifted / 146_097, shifted % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = cycle * 400 + year + u64::from(month <= 2);
+    (year, month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +73,18 @@ mod tests {
         ] {
             let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
             assert_eq!(parse(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_in_utc() {
+        for (unix_s, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_827_696, "2000-02-29 12:34:56"),
+            (1_735_830_245, "2025-01-02 15:04:05"),
+            (4_102_444_799, "2099-12-31 23:59:59"),
+        ] {
+            assert_eq!(utc(unix_s), text);
         }
     }
 

@@ -1,10 +1,11 @@
 //! The command line: types and help texts, nothing else.
 
+mod report;
 mod run;
 mod scenario;
 mod stack;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
@@ -13,6 +14,7 @@ use harness::engine::Endpoint;
 
 use crate::printer::Style;
 
+pub(crate) use report::{HistoryArgs, ReportArgs, ReportFormat};
 pub(crate) use run::{ChaosArgs, ChaosCommand, LoadArgs, ShapeArgs, VerifyArgs};
 pub(crate) use scenario::{RunArgs, ScenarioArgs, ScenarioCommand};
 pub(crate) use stack::{
@@ -118,6 +120,26 @@ pub(crate) struct Global {
         hide = true
     )]
     ca_bundle: Option<PathBuf>,
+
+    /// Whether this is a job of GitHub's
+    #[arg(
+        long,
+        global = true,
+        env = "GITHUB_ACTIONS",
+        value_name = "BOOL",
+        hide = true
+    )]
+    github_actions: Option<String>,
+
+    /// Where a job of GitHub's collects what its page shows
+    #[arg(
+        long,
+        global = true,
+        env = "GITHUB_STEP_SUMMARY",
+        value_name = "FILE",
+        hide = true
+    )]
+    github_step_summary: Option<PathBuf>,
 }
 
 /// How progress is shown.
@@ -157,6 +179,17 @@ impl Global {
             .clone()
             .filter(|path| !path.as_os_str().is_empty())
     }
+
+    /// Whether a verdict is to be shown where GitHub shows a job's outcome.
+    pub(crate) fn is_github_job(&self) -> bool {
+        self.github_actions.as_deref() == Some("true")
+    }
+
+    /// Where such a job collects what its page shows.
+    pub(crate) fn step_summary(&self) -> Option<&Path> {
+        let path = self.github_step_summary.as_deref()?;
+        (!path.as_os_str().is_empty()).then_some(path)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -172,6 +205,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     Scenario(ScenarioArgs),
     Verify(VerifyArgs),
+    Report(ReportArgs),
+    History(HistoryArgs),
     Completions(CompletionsArgs),
 }
 

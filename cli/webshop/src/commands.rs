@@ -3,10 +3,12 @@
 mod chaos;
 mod completions;
 mod down;
+mod history;
 mod images;
 mod load;
 mod logs;
 mod ps;
+mod report;
 mod run;
 mod scenario;
 mod targets;
@@ -31,6 +33,8 @@ pub(crate) async fn dispatch(command: Command, session: Session) -> anyhow::Resu
         Command::Run(args) => run::run(args, session).await,
         Command::Scenario(args) => scenario::run(args, &session),
         Command::Verify(args) => verify::run(args, session).await,
+        Command::Report(args) => report::run(args, session).await,
+        Command::History(args) => history::run(&args, &session),
         Command::Completions(args) => completions::run(&args, &session),
     }
 }

@@ -38,17 +38,10 @@ impl Recorded {
             let history = dir.history();
             (joined(snapshots.join()), history)
         });
-        let unproved = || Evidence {
-            faults: plan
-                .faults()
-                .map(|fault| fault::never(fault, "what became of it: the run was cut short"))
-                .collect(),
-            ..Evidence::default()
-        };
         Ok(Self {
             history: history?,
             initial: dir.initial()?,
-            evidence: dir.evidence()?.unwrap_or_else(unproved),
+            evidence: evidence(dir, &plan)?,
             snapshots: snapshots?,
             plan,
         })
@@ -90,6 +83,18 @@ impl Recorded {
         touched.dedup();
         touched
     }
+}
+
+/// What was seen of a run. One that was killed wrote no evidence: its faults are then unproved.
+pub(crate) fn evidence(dir: &RunDir, plan: &Plan) -> Result<Evidence> {
+    let unproved = || Evidence {
+        faults: plan
+            .faults()
+            .map(|fault| fault::never(fault, "what became of it: the run was cut short"))
+            .collect(),
+        ..Evidence::default()
+    };
+    Ok(dir.evidence()?.unwrap_or_else(unproved))
 }
 
 fn joined<T>(result: std::thread::Result<T>) -> T {

@@ -1,6 +1,7 @@
-//! The Docker adapter against a fake engine.
+//! The Docker adapter against a fake engine, and the report in a real browser.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
 
+mod browser;
 mod deploy;
 mod engine;
 mod fake;

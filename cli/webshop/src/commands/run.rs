@@ -17,7 +17,8 @@ use harness::stack::remove;
 use harness::units::human;
 use harness::{Cluster, image};
 
-use super::{chaos, up, verify as told};
+use super::verify::{self as told, verdict::verdict_line};
+use super::{chaos, report, up};
 use crate::cli::RunArgs;
 use crate::exit::Exit;
 use crate::session::Session;
@@ -56,6 +57,8 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
     }
     let outcomes = outcomes?;
     session.printer.line(&format!("\n{}", summary(&outcomes)))?;
+    let judged = outcomes.iter().filter_map(|outcome| outcome.judged.as_ref());
+    report::publish_all(&session, judged.map(|(dir, _)| dir))?;
     let worst = |worst: Verdict, outcome: &Outcome| worst.worst(outcome.verdict);
     Ok(told::exit(outcomes.iter().fold(Verdict::Pass, worst)))
 }
@@ -180,12 +183,12 @@ async fn try_one(
     let command = format!("webshop run {} --seed {seed}", entry.path.display());
     let shape = scenario.shape(seed, &command);
     let settle = shape.settle;
-    let report = run::prepare(cluster, shape)
+    let done = run::prepare(cluster, shape)
         .await?
         .run(&session.runs())
         .await?;
-    chaos::show(session, &report)?;
-    let judgement = verify::verify(cluster, &report.dir, settle.into()).await?;
+    chaos::show(session, &done)?;
+    let judgement = verify::verify(cluster, &done.dir, settle.into()).await?;
     let (verdict, gaps) = gaps::outcome(&judgement, &scenario.known_gaps);
     for violation in judgement.violations.iter().take(TOLD_MAX) {
         session.printer.line(&format!("\n{}", violation.text))?;
@@ -193,8 +196,9 @@ async fn try_one(
     for reason in judgement.reasons.iter().chain(&gaps) {
         session.printer.line(&format!("- {reason}"))?;
     }
-    session.printer.line(&told::verdict_line(verdict))?;
-    Ok((verdict, report.dir, judgement))
+    session.printer.line(&verdict_line(verdict))?;
+    report::publish(session, &done.dir)?;
+    Ok((verdict, done.dir, judgement))
 }
 
 /// One line for each run.
@@ -213,7 +217,7 @@ fn summary(outcomes: &[Outcome]) -> String {
 }
 
 fn row(outcome: &Outcome) -> Vec<String> {
-    let mut cells = vec![outcome.name.clone(), told::verdict_line(outcome.verdict)];
+    let mut cells = vec![outcome.name.clone(), verdict_line(outcome.verdict)];
     match &outcome.judged {
         Some((dir, judgement)) => {
             let availability = &judgement.availability;

@@ -1,7 +1,7 @@
 //! `webshop verify`.
 
 mod story;
-mod verdict;
+pub(super) mod verdict;
 
 use checker::verdict::{Judgement, Verdict};
 use harness::Cluster;
@@ -10,6 +10,7 @@ use harness::run::verify::{self, Options};
 use harness::rundir::RunDir;
 use protocol::OrderId;
 
+use super::report;
 use crate::cli::{Format, VerifyArgs};
 use crate::exit::Exit;
 use crate::session::Session;
@@ -69,10 +70,19 @@ fn show(
         Format::Json => session.printer.json(judgement)?,
         Format::Text => session.printer.line(&verdict::text(judgement))?,
     }
-    session
-        .printer
-        .note(&format!("{}", dir.path().join("result.json").display()));
-    Ok(exit(judgement.verdict))
+    let verdict = match report::publish(session, dir) {
+        Ok(()) => judgement.verdict,
+        // The verdict stands, but who reads the reports would read old ones, or none.
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+            session
+                .printer
+                .error(&format!("the reports are not written: {error}{cause}"));
+            judgement.verdict.worst(Verdict::Harness)
+        }
+    };
+    Ok(exit(verdict))
 }
 
 pub(crate) fn exit(verdict: Verdict) -> Exit {

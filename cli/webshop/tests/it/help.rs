@@ -34,6 +34,8 @@ fn every_command_explains_itself() {
         "run",
         "scenario",
         "verify",
+        "report",
+        "history",
         "completions",
     ] {
         insta::assert_snapshot!(command, help(&[command]));

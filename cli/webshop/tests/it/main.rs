@@ -4,6 +4,7 @@
 mod help;
 mod large;
 mod refusals;
+mod report;
 mod scenario;
 mod tidy;
 mod verify;

@@ -31,7 +31,12 @@ const IMPURE: [&str; 6] = [
 ];
 
 /// Crates that belong to one owner.
-const OWNED: [(&str, &str); 2] = [("bollard", "harness"), ("indicatif", "webshop")];
+const OWNED: [(&str, &str); 4] = [
+    ("bollard", "harness"),
+    ("indicatif", "webshop"),
+    ("maud", "harness"),
+    ("quick-junit", "harness"),
+];
 
 const LINES_MAX: usize = 600;
 const VAGUE_NAMES: [&str; 6] = ["mod", "utils", "common", "helpers", "misc", "types"];

@@ -5,17 +5,25 @@ use std::path::Path;
 use assert_cmd::Command;
 use serde_json::{Value, json};
 
-/// What `webshop verify` shows in a directory that is no checkout, where no engine answers.
-fn shown(dir: &Path, args: &[&str]) -> String {
-    let output = Command::cargo_bin("webshop")
-        .unwrap()
-        .arg("verify")
+/// The program in a directory that is no checkout, where no engine answers.
+pub(crate) fn webshop(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("webshop").unwrap();
+    command
         .args(args)
         .current_dir(dir)
         .env_clear()
-        .env("DOCKER_HOST", "tcp://127.0.0.1:1")
-        .output()
-        .unwrap();
+        .env("DOCKER_HOST", "tcp://127.0.0.1:1");
+    command
+}
+
+/// What `webshop verify` shows there.
+fn shown(dir: &Path, args: &[&str]) -> String {
+    told(dir, &mut webshop(dir, &[&["verify"], args].concat()))
+}
+
+/// The exit code and both streams of a command.
+pub(crate) fn told(dir: &Path, command: &mut Command) -> String {
+    let output = command.output().unwrap();
     let dir = dir.canonicalize().unwrap();
     format!(
         "exit {}\n--- stdout\n{}--- stderr\n{}",
@@ -39,7 +47,7 @@ fn plan() -> Value {
 }
 
 /// A run in which order 7 was acknowledged as paid and then is not there.
-fn lost_order(run: &Path) {
+pub(crate) fn lost_order(run: &Path) {
     write(&run.join("plan.json"), &plan());
     let history = [
         json!({"format": "webshop-history", "version": 1, "run": "quiet", "started_at_ms": 0}),
@@ -111,7 +119,56 @@ fn a_lost_order_is_named_and_the_exit_code_is_1() {
     assert!(shown.starts_with("exit 1\n"), "{shown}");
     assert!(shown.contains("LOST_ACK (acked) order 7"), "{shown}");
     assert!(shown.contains("\nVIOLATION\n"), "{shown}");
-    assert!(run.join("result.json").is_file());
+    for file in ["result.json", "junit.xml", "summary.md", "report.html"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    assert!(
+        shown.ends_with("DIR/run/report.html (beside it: result.json, junit.xml, summary.md)\n"),
+        "{shown}"
+    );
+    let junit = std::fs::read_to_string(run.join("junit.xml")).unwrap();
+    assert!(junit.contains("type=\"violation\""), "{junit}");
+}
+
+#[test]
+fn a_job_of_githubs_shows_the_violation_on_its_page_and_beside_the_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    lost_order(&run);
+    let summary = dir.path().join("step-summary.md");
+    std::fs::write(&summary, "before\n").unwrap();
+    let mut command = webshop(dir.path(), &["verify", "run"]);
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &summary);
+    let told = told(dir.path(), &mut command);
+    assert!(told.starts_with("exit 1\n"), "{told}");
+    let stderr = told.split("--- stderr\n").nth(1).unwrap();
+    let errors = stderr.lines().filter(|line| line.starts_with("::error "));
+    assert!(errors.count() >= 2, "{stderr}");
+    let page = std::fs::read_to_string(&summary).unwrap();
+    assert!(
+        page.starts_with("before\n## ❌ webshop: VIOLATION"),
+        "{page}"
+    );
+}
+
+#[test]
+fn reports_that_cannot_be_written_do_not_hide_a_violation() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    lost_order(&run);
+    // A directory in a file's place: renaming over it fails, even for root.
+    std::fs::create_dir_all(run.join("junit.xml").join("in the way")).unwrap();
+    let shown = shown(dir.path(), &["run"]);
+    assert!(shown.starts_with("exit 1\n"), "{shown}");
+    assert!(shown.contains("\nVIOLATION\n"), "{shown}");
+    assert!(
+        shown.contains("error: the reports are not written: "),
+        "{shown}"
+    );
 }
 
 /// Only the files of the run that was judged, and what it was judged to be.

@@ -1,0 +1,140 @@
+//! What a judged run looks like to those who were not there: JUnit for machines, Markdown for a pull
+//! request, annotations for a CI log, and one HTML file for a colleague.
+//!
+//! Pure but for [`Reported::load`] and [`write()`]: a run in, text out.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use checker::{Evidence, History, Judgement, snapshot::DatabaseView};
+
+use crate::{
+    error::{Error, Result},
+    recorder::Happening,
+    run::{plan::Plan, recorded},
+    rundir::RunDir,
+};
+
+mod again;
+mod annotations;
+pub mod figures;
+mod html;
+mod index;
+mod junit;
+mod markdown;
+mod quantity;
+mod story;
+
+pub use annotations::annotations;
+pub use html::html;
+pub use index::{Entry, entries, entry};
+pub use junit::junit;
+pub use markdown::summary;
+pub use quantity::{count, ms, percent};
+
+/// What `result.json` keeps to, as a JSON Schema.
+pub const RESULT_SCHEMA: &str = include_str!("report/result.schema.json");
+/// How many violations are told whole.
+pub const TOLD_MAX: usize = 10;
+
+/// The files that [`write()`] makes, in the run's directory.
+pub const JUNIT: &str = "junit.xml";
+pub const SUMMARY: &str = "summary.md";
+pub const HTML: &str = "report.html";
+
+/// A judged run with everything that its reports show.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// What names the run on a command line.
+    pub run: PathBuf,
+    pub plan: Plan,
+    pub judgement: Judgement,
+    pub evidence: Evidence,
+    pub history: History,
+    /// Empty where nothing was recorded.
+    pub events: Vec<Happening>,
+    /// The databases at the last final read; empty where there was none.
+    pub databases: Vec<DatabaseView>,
+}
+
+impl Reported {
+    /// Reads a judged run.
+    ///
+    /// # Errors
+    /// [`Error::NotJudged`], or [`Error::Run`] where a file is cut short, foreign or of another run.
+    pub fn load(dir: &RunDir) -> Result<Self> {
+        let plan = dir.plan()?;
+        let run = dir.name();
+        let Some(judgement) = dir.result()? else {
+            return Err(Error::NotJudged { run });
+        };
+        let history = dir.history()?;
+        if judgement.run != history.header.run {
+            return Err(Error::Run {
+                path: dir.path().to_owned(),
+                reason: format!("its result is that of another run, {}", judgement.run),
+            });
+        }
+        let databases = dir.snapshots()?.pop().map(|last| last.databases);
+        Ok(Self {
+            run: PathBuf::from("runs").join(run),
+            judgement,
+            evidence: recorded::evidence(dir, &plan)?,
+            plan,
+            history,
+            events: dir.events()?,
+            databases: databases.unwrap_or_default(),
+        })
+    }
+
+    /// The run's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.history.header.run
+    }
+
+    /// Judges the run again.
+    #[must_use]
+    pub fn verify_command(&self) -> String {
+        format!("webshop verify {}", self.run.display())
+    }
+
+    /// Makes a run like it.
+    #[must_use]
+    pub fn again_command(&self) -> String {
+        again::command(&self.plan)
+    }
+}
+
+/// Writes [`JUNIT`], [`SUMMARY`] and [`HTML`] into the run's directory. Says where the last one is.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write(dir: &RunDir, reported: &Reported) -> Result<PathBuf> {
+    let one = std::slice::from_ref(reported);
+    dir.write_text(JUNIT, &junit(one))?;
+    dir.write_text(SUMMARY, &summary(one))?;
+    dir.write_text(HTML, &html(reported))?;
+    Ok(dir.path().join(HTML))
+}
+
+/// Adds a summary to those that a CI job collected already.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn append_summary(path: &Path, reported: &[Reported]) -> Result<()> {
+    let failed = |source| Error::io(format!("add to {}", path.display()), source);
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(summary(reported).as_bytes()).map_err(failed)
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,476 @@
+//! What the clients saw over time: outcomes and latencies, with the faults and promotions behind them.
+//!
+//! A drawing is stretched to the room there is, and its lines keep their width; labels are text beside it,
+//! so that they stay as large on a phone as on a wall.
+
+use std::fmt::Write as _;
+
+use checker::availability::{Slice, series};
+use maud::{Markup, html as markup};
+
+use super::{
+    axis::{HEIGHT, Scale, Tick, Time, WIDTH},
+    roles,
+};
+use crate::{
+    recorder::Happening,
+    report::{
+        Reported,
+        figures::Fault,
+        quantity::{at, count, ms},
+    },
+};
+
+/// Points of a curve: more than a screen of this width can show apart would be waste.
+const SLICES_MAX: usize = 180;
+/// Flags nearer than this share of the width become one.
+const FLAGS_APART: f64 = 0.035;
+
+/// What both plots share.
+struct Stage<'a> {
+    slices: Vec<Slice>,
+    time: Time,
+    faults: Vec<Fault<'a>>,
+    promotions: Vec<&'a Happening>,
+}
+
+/// The two plots and the key to their marks.
+pub(super) fn section(run: &Reported) -> Markup {
+    let slices = series(&run.history, SLICES_MAX);
+    let (Some(first), Some(last)) = (slices.first(), slices.last()) else {
+        return markup! {
+            section #time { h2 { "Over time" } p.muted { "There was no load." } }
+        };
+    };
+    let stage = Stage {
+        time: Time::new(first.start_us, last.start_us + last.length_us),
+        faults: run.faults(),
+        promotions: roles::promotions(&run.events),
+        slices,
+    };
+    markup! {
+        section #time {
+            h2 { "Over time" }
+            (outcomes(&stage))
+            (latencies(&stage))
+            (key(&stage))
+            (figures(&stage))
+        }
+    }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts and microseconds of one slice fit a float exactly"
+)]
+fn rate(count: u64, slice: &Slice) -> f64 {
+    count as f64 * 1_000_000.0 / slice.length_us as f64
+}
+
+/// The classes from the bottom up, with the class that colours each.
+type Counted = fn(&Slice) -> u64;
+const CLASSES: [(&str, &str, Counted); 4] = [
+    ("ok", "ok", |slice| slice.ok),
+    ("rejected", "rejected by the shop", |slice| slice.rejected),
+    ("failed", "failed without an answer", |slice| slice.failed),
+    ("unknown", "unknown", |slice| slice.unknown),
+];
+
+fn outcomes(stage: &Stage<'_>) -> Markup {
+    let rates = stage
+        .slices
+        .iter()
+        .map(|slice| rate(slice.offered(), slice));
+    let scale = Scale::linear(rates.fold(0.0, f64::max));
+    let layers = CLASSES.iter().enumerate().map(|(n, (class, _, _))| {
+        let below = |slice: &Slice| CLASSES[..n].iter().map(|(_, _, of)| of(slice)).sum::<u64>();
+        let upto = |slice: &Slice| below(slice) + (CLASSES[n].2)(slice);
+        (*class, area(stage, &scale, below, upto))
+    });
+    let layers: Vec<_> = layers.filter(|(_, d)| !d.is_empty()).collect();
+    let drawing = markup! {
+        @for (class, d) in &layers { path.area.(class) d=(d) {} }
+    };
+    let legend = markup! {
+        @for (class, name, of) in &CLASSES {
+            @if stage.slices.iter().any(|slice| of(slice) > 0) {
+                li { i.swatch.(class) {} (name) }
+            }
+        }
+    };
+    plot(
+        stage,
+        &Plot {
+            id: "outcomes",
+            title: "Outcomes",
+            unit: "operations per second, by when they were due",
+            ticks: scale.ticks(|value| count(whole(value))),
+            legend,
+            drawing,
+        },
+    )
+}
+
+/// The label of a round number.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a tick's value: not negative, and far below 2^53"
+)]
+fn whole(value: f64) -> u64 {
+    value.round() as u64
+}
+
+/// The steps between two counts; nothing where they are the same all along.
+fn area(
+    stage: &Stage<'_>,
+    scale: &Scale,
+    below: impl Fn(&Slice) -> u64,
+    upto: impl Fn(&Slice) -> u64,
+) -> String {
+    if stage.slices.iter().all(|slice| below(slice) == upto(slice)) {
+        return String::new();
+    }
+    let mut there = String::new();
+    let mut back = Vec::new();
+    for slice in &stage.slices {
+        let (left, right) = edges(stage, slice);
+        let (top, bottom) = (
+            scale.y(rate(upto(slice), slice)),
+            scale.y(rate(below(slice), slice)),
+        );
+        let begin = if there.is_empty() { 'M' } else { 'L' };
+        append(
+            &mut there,
+            format_args!("{begin}{left:.1} {top:.2}H{right:.1}"),
+        );
+        back.push(format!("L{right:.1} {bottom:.2}H{left:.1}"));
+    }
+    back.reverse();
+    there + &back.concat() + "Z"
+}
+
+fn edges(stage: &Stage<'_>, slice: &Slice) -> (f64, f64) {
+    let end_us = slice.start_us + slice.length_us;
+    (stage.time.x(slice.start_us), stage.time.x(end_us))
+}
+
+/// Writing to a string cannot fail.
+fn append(text: &mut String, more: std::fmt::Arguments<'_>) {
+    if text.write_fmt(more).is_err() {
+        debug_assert!(false, "a string takes any text");
+    }
+}
+
+fn latencies(stage: &Stage<'_>) -> Markup {
+    let all = || {
+        stage
+            .slices
+            .iter()
+            .flat_map(|s| [s.p50_ms, s.p99_ms])
+            .flatten()
+    };
+    let least = all().fold(f64::INFINITY, f64::min);
+    let scale = Scale::log(
+        if least.is_finite() { least } else { 1.0 },
+        all().fold(0.0, f64::max),
+    );
+    let drawing = markup! {
+        path.line.p50 d=(line(stage, &scale, |slice| slice.p50_ms)) {}
+        path.line.p99 d=(line(stage, &scale, |slice| slice.p99_ms)) {}
+    };
+    let legend = markup! {
+        li { i.swatch.p50 {} "p50" }
+        li { i.swatch.p99 {} "p99" }
+    };
+    plot(
+        stage,
+        &Plot {
+            id: "latency",
+            title: "Latency",
+            unit: "of served operations, from when they were due; logarithmic",
+            ticks: scale.ticks(round_ms),
+            legend,
+            drawing,
+        },
+    )
+}
+
+/// A tick's label: a round number of one unit.
+fn round_ms(ms: f64) -> String {
+    if ms < 0.95 {
+        format!("{ms:.1} ms")
+    } else if ms < 995.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{} s", (ms / 100.0).round() / 10.0)
+    }
+}
+
+/// A curve through the middles of the slices, broken where there is no value.
+fn line(stage: &Stage<'_>, scale: &Scale, of: fn(&Slice) -> Option<f64>) -> String {
+    let mut path = String::new();
+    let mut is_down = false;
+    for slice in &stage.slices {
+        let Some(value) = of(slice) else {
+            is_down = false;
+            continue;
+        };
+        let (left, right) = edges(stage, slice);
+        let (x, y) = (f64::midpoint(left, right), scale.y(value));
+        // A point without neighbours is a dot: a line of no length with round ends.
+        if is_down {
+            append(&mut path, format_args!("L{x:.1} {y:.2}"));
+        } else {
+            append(&mut path, format_args!("M{x:.1} {y:.2}h0"));
+        }
+        is_down = true;
+    }
+    path
+}
+
+struct Plot {
+    id: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    ticks: Vec<Tick>,
+    legend: Markup,
+    drawing: Markup,
+}
+
+fn plot(stage: &Stage<'_>, plot: &Plot) -> Markup {
+    let view = format!("0 0 {WIDTH} {HEIGHT}");
+    let about = format!("{} over the run: {}", plot.title, plot.unit);
+    markup! {
+        figure.plot id=(plot.id) {
+            figcaption {
+                h3 { (plot.title) }
+                span.muted { (plot.unit) }
+                ul.legend { (plot.legend) }
+            }
+            div.frame {
+                div.y aria-hidden="true" {
+                    @for tick in &plot.ticks {
+                        span style=(format!("bottom:{:.2}%", tick.at * 100.0)) { (tick.label) }
+                    }
+                }
+                div.canvas {
+                    svg viewBox=(view) preserveAspectRatio="none" role="img" aria-label=(about) {
+                        @for tick in &plot.ticks {
+                            path.grid d=(format!("M0 {:.2}H{WIDTH}", (1.0 - tick.at) * HEIGHT)) {}
+                        }
+                        (plot.drawing)
+                        (bands(stage))
+                        (lines(stage))
+                        (hovers(stage))
+                    }
+                    (spans(stage))
+                    @for (share, label) in flags(fault_flags(stage)) {
+                        span.flag.fault style=(left(share)) { (label) }
+                    }
+                    @for (share, label) in flags(promotion_flags(stage)) {
+                        span.flag.role style=(left(share)) { (label) }
+                    }
+                }
+                div.x aria-hidden="true" {
+                    @for tick in stage.time.ticks() {
+                        span.minor[tick.is_minor] style=(left(tick.at)) { (tick.label) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn left(share: f64) -> String {
+    format!("left:{:.2}%", share * 100.0)
+}
+
+/// From each fault's effect until it was gone; to the end where nobody saw it go.
+fn bands(stage: &Stage<'_>) -> Markup {
+    let band = |fault: &Fault<'_>| {
+        let from = stage.time.x(fault.seen.effective_us?);
+        let to = stage.time.x(fault.seen.healed_us.unwrap_or(u64::MAX));
+        Some((from, to - from))
+    };
+    markup! {
+        @for (x, width) in stage.faults.iter().filter_map(band) {
+            rect.band x=(format!("{x:.1}")) y="0" width=(format!("{width:.1}")) height=(HEIGHT) {}
+        }
+    }
+}
+
+/// The bands' upper edges, which stay as thick as they are however the drawing is stretched.
+fn spans(stage: &Stage<'_>) -> Markup {
+    let span = |fault: &Fault<'_>| {
+        let from = stage.time.share(fault.seen.effective_us?);
+        let to = stage.time.share(fault.seen.healed_us.unwrap_or(u64::MAX));
+        Some(format!("{};width:{:.2}%", left(from), (to - from) * 100.0))
+    };
+    markup! {
+        @for style in stage.faults.iter().filter_map(span) { i.span style=(style) {} }
+    }
+}
+
+fn lines(stage: &Stage<'_>) -> Markup {
+    let vertical = |us: u64| format!("M{:.1} 0V{HEIGHT}", stage.time.x(us));
+    markup! {
+        @for us in stage.faults.iter().filter_map(|fault| fault.seen.effective_us) {
+            path.when.fault d=(vertical(us)) {}
+        }
+        @for event in &stage.promotions {
+            path.when.role d=(vertical(event.at_us)) {}
+        }
+    }
+}
+
+/// What a pointer is told of the slice it rests on.
+fn hovers(stage: &Stage<'_>) -> Markup {
+    markup! {
+        g.hover {
+            @for slice in &stage.slices {
+                @let (x, end) = edges(stage, slice);
+                rect x=(format!("{x:.1}")) y="0" width=(format!("{:.1}", end - x)) height=(HEIGHT) {
+                    title { (spoken(slice)) }
+                }
+            }
+        }
+    }
+}
+
+fn spoken(slice: &Slice) -> String {
+    let mut text = format!("from {}", at(slice.start_us));
+    for (_, name, of) in &CLASSES {
+        if of(slice) > 0 {
+            text += &format!("\n{} {name}", count(of(slice)));
+        }
+    }
+    if let (Some(p50), Some(p99)) = (slice.p50_ms, slice.p99_ms) {
+        text += &format!("\np50 {}, p99 {}", ms(p50), ms(p99));
+    }
+    text
+}
+
+fn fault_flags(stage: &Stage<'_>) -> Vec<(f64, String)> {
+    let flag = |fault: &Fault<'_>| {
+        let share = stage.time.share(fault.seen.effective_us?);
+        Some((share, format!("F{}", fault.number)))
+    };
+    stage.faults.iter().filter_map(flag).collect()
+}
+
+fn promotion_flags(stage: &Stage<'_>) -> Vec<(f64, String)> {
+    let flags = stage.promotions.iter().zip(roles::letters());
+    flags
+        .map(|(event, letter)| (stage.time.share(event.at_us), letter))
+        .collect()
+}
+
+/// Flags from left to right; those without room beside each other share one.
+fn flags(mut flags: Vec<(f64, String)>) -> Vec<(f64, String)> {
+    flags.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let mut drawn: Vec<(f64, String)> = Vec::new();
+    for (share, label) in flags {
+        match drawn.last_mut() {
+            Some((last, text)) if share - *last < FLAGS_APART => {
+                let first = text.split('–').next().unwrap_or_default().to_owned();
+                *text = format!("{first}–{label}");
+            }
+            Some(_) | None => drawn.push((share, label)),
+        }
+    }
+    drawn
+}
+
+/// What the flags mean.
+fn key(stage: &Stage<'_>) -> Markup {
+    markup! {
+        @if !stage.faults.is_empty() || !stage.promotions.is_empty() {
+            ul.key {
+                @for fault in &stage.faults {
+                    @if let Some(effective_us) = fault.seen.effective_us {
+                        li {
+                            span.flag.fault { "F" (fault.number) }
+                            span {
+                                (fault.seen.name) " hit " b { (fault.seen.target) } ", "
+                                (at(effective_us)) " to "
+                                @match fault.seen.healed_us {
+                                    Some(us) => { (at(us)) }
+                                    None => { "the end: it was not seen to be healed" }
+                                }
+                            }
+                        }
+                    }
+                }
+                @for (event, letter) in stage.promotions.iter().zip(roles::letters()) {
+                    li {
+                        span.flag.role { (letter) }
+                        span { b { (event.subject) } " " (event.text) ", " (at(event.at_us)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same for those who would rather read, or cannot see.
+fn figures(stage: &Stage<'_>) -> Markup {
+    let latency = |value: Option<f64>| value.map_or("–".to_owned(), ms);
+    markup! {
+        details {
+            summary { "The same as a table" }
+            div.scroll {
+                table.dense {
+                    thead {
+                        tr {
+                            th.num { "from" }
+                            @for (_, name, _) in &CLASSES { th.num { (name) } }
+                            th.num { "p50" }
+                            th.num { "p99" }
+                        }
+                    }
+                    tbody {
+                        @for slice in &stage.slices {
+                            tr {
+                                td.num { (slice.start_us / 1_000_000) " s" }
+                                @for (_, _, of) in &CLASSES { td.num { (count(of(slice))) } }
+                                td.num { (latency(slice.p50_ms)) }
+                                td.num { (latency(slice.p99_ms)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_without_room_share_one() {
+        let flag = |at: f64, label: &str| (at, label.to_owned());
+        let crowded = vec![
+            flag(0.50, "F2"),
+            flag(0.10, "F1"),
+            flag(0.51, "F3"),
+            flag(0.52, "F4"),
+            flag(0.90, "F5"),
+        ];
+        assert_eq!(
+            flags(crowded),
+            [flag(0.10, "F1"), flag(0.50, "F2–F4"), flag(0.90, "F5")]
+        );
+    }
+
+    #[test]
+    fn ticks_of_latency_carry_one_unit() {
+        let labels = [0.2, 1.0, 50.0, 500.0, 1000.0, 2500.0, 20_000.0].map(round_ms);
+        assert_eq!(
+            labels,
+            ["0.2 ms", "1 ms", "50 ms", "500 ms", "1 s", "2.5 s", "20 s"]
+        );
+    }
+}

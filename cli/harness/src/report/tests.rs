@@ -1,0 +1,153 @@
+use checker::{
+    sample,
+    verdict::{Check, Judgement, VERSION},
+};
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use super::{HTML, JUNIT, RESULT_SCHEMA, Reported, SUMMARY, append_summary, testing, write};
+use crate::{error::Error, rundir::RunDir};
+
+fn schema() -> Value {
+    serde_json::from_str(RESULT_SCHEMA).unwrap()
+}
+
+fn validator() -> Validator {
+    jsonschema::validator_for(&schema()).unwrap()
+}
+
+fn value(judgement: &Judgement) -> Value {
+    serde_json::to_value(judgement).unwrap()
+}
+
+#[test]
+fn results_of_every_verdict_keep_to_the_schema() {
+    let validator = validator();
+    for sample in sample::all() {
+        let result = value(&sample.judgement);
+        let errors: Vec<String> = validator
+            .iter_errors(&result)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+}
+
+#[test]
+fn the_schema_names_the_version_and_every_check_of_this_program() {
+    let schema = schema();
+    assert_eq!(schema["properties"]["version"]["const"], json!(VERSION));
+    assert_eq!(schema["$id"], format!("urn:webshop:result:{VERSION}"));
+    let checks: Vec<Value> = Check::ALL
+        .iter()
+        .map(|check| serde_json::to_value(check).unwrap())
+        .collect();
+    assert_eq!(schema["$defs"]["check_name"]["enum"], Value::Array(checks));
+}
+
+#[test]
+fn whatever_is_no_result_of_this_version_is_refused() {
+    let validator = validator();
+    let good = value(&sample::violation().judgement);
+    let change = |pointer: &str, to: Value| {
+        let mut result = good.clone();
+        *result.pointer_mut(pointer).unwrap() = to;
+        result
+    };
+    let mut more = good.clone();
+    more["more"] = json!(1);
+    let mut less = good.clone();
+    less.as_object_mut().unwrap().remove("totals");
+    for (what, wrong) in [
+        ("version", change("/version", json!(2))),
+        ("verdict", change("/verdict", json!("green"))),
+        ("a pass with violations", change("/verdict", json!("pass"))),
+        ("exit code", change("/exit_code", json!(0))),
+        ("status", change("/checks/0/status", json!("fine"))),
+        ("a check too few", change("/checks", json!([]))),
+        ("label", change("/violations/0/label", json!("ODD"))),
+        (
+            "two subjects",
+            change("/violations/0/subject", json!({"order": 1, "user": 2})),
+        ),
+        ("ratio", change("/availability/served_ratio", json!(1.5))),
+        ("count", change("/totals/orders", json!(-1))),
+        ("more", more),
+        ("less", less),
+    ] {
+        assert!(!validator.is_valid(&wrong), "{what}");
+    }
+    assert!(validator.is_valid(&good));
+}
+
+/// A run on disk, judged.
+fn judged(runs: &std::path::Path) -> RunDir {
+    let sample = sample::violation();
+    let dir = RunDir::create(runs, "kill", 0).unwrap();
+    dir.write_plan(&testing::plan()).unwrap();
+    dir.write_evidence(&sample.evidence).unwrap();
+    dir.write_snapshots(&sample.snapshots).unwrap();
+    let header = serde_json::to_string(&sample.history.header).unwrap();
+    std::fs::write(dir.history_path(), header + "\n").unwrap();
+    dir.write_result(&sample.judgement).unwrap();
+    dir
+}
+
+#[test]
+fn a_judged_run_is_read_back_and_its_reports_are_written() {
+    let runs = tempfile::tempdir().unwrap();
+    let dir = judged(runs.path());
+    let reported = Reported::load(&dir).unwrap();
+    assert_eq!(reported.judgement, sample::violation().judgement);
+    assert_eq!(reported.databases.len(), 3);
+    assert!(reported.events.is_empty());
+    assert_eq!(
+        reported.verify_command(),
+        "webshop verify runs/19700101-000000-kill"
+    );
+    let page = write(&dir, &reported).unwrap();
+    assert_eq!(page, dir.path().join(HTML));
+    for file in [JUNIT, SUMMARY, HTML] {
+        let text = std::fs::read_to_string(dir.path().join(file)).unwrap();
+        assert!(text.contains("VIOLATION"), "{file}");
+    }
+}
+
+#[test]
+fn without_a_judgement_there_is_nothing_to_report() {
+    let runs = tempfile::tempdir().unwrap();
+    let dir = judged(runs.path());
+    std::fs::remove_file(dir.path().join("result.json")).unwrap();
+    let error = Reported::load(&dir).unwrap_err();
+    assert!(matches!(error, Error::NotJudged { .. }));
+    assert_eq!(
+        error.hint().unwrap(),
+        "judge it first: webshop verify 19700101-000000-kill"
+    );
+}
+
+#[test]
+fn the_result_of_another_run_is_refused() {
+    let runs = tempfile::tempdir().unwrap();
+    let dir = judged(runs.path());
+    let mut judgement = sample::pass().judgement;
+    judgement.run = "another".to_owned();
+    dir.write_result(&judgement).unwrap();
+    let error = Reported::load(&dir).unwrap_err().to_string();
+    assert!(
+        error.ends_with("its result is that of another run, another"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_summary_is_added_to_those_that_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("summary");
+    std::fs::write(&path, "before\n").unwrap();
+    append_summary(&path, &[testing::pass()]).unwrap();
+    append_summary(&path, &[testing::violation()]).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("before\n## ✅ webshop: PASS\n"), "{text}");
+    assert!(text.contains("\n## ❌ webshop: VIOLATION\n"), "{text}");
+}
