@@ -30,7 +30,7 @@ mod story;
 pub use annotations::annotations;
 pub use html::html;
 pub use index::{Entry, entries, entry};
-pub use junit::junit;
+pub use junit::{Broken, junit, junit_of};
 pub use markdown::summary;
 pub use quantity::{count, ms, percent};
 

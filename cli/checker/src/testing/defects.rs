@@ -35,7 +35,8 @@ impl Case {
 
     fn move_credit(&mut self, order: OrderId, user: UserId, delta: i64) {
         self.each(|snapshot| {
-            let movement_id = i64::try_from(snapshot.payment_movements.len()).unwrap() + 1000;
+            let ids = snapshot.payment_movements.iter().map(|m| m.movement_id);
+            let movement_id = ids.max().unwrap_or(0).max(1000) + 1;
             snapshot.payment_movements.push(PaymentMovement {
                 movement_id,
                 saga_id: SagaId(order.0),
@@ -50,7 +51,8 @@ impl Case {
 
     fn move_stock(&mut self, order: OrderId, item: ItemId, delta: i64) {
         self.each(|snapshot| {
-            let movement_id = i64::try_from(snapshot.stock_movements.len()).unwrap() + 1000;
+            let ids = snapshot.stock_movements.iter().map(|m| m.movement_id);
+            let movement_id = ids.max().unwrap_or(0).max(1000) + 1;
             snapshot.stock_movements.push(StockMovement {
                 movement_id,
                 saga_id: SagaId(order.0),

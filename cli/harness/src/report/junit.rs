@@ -10,11 +10,25 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Reported, TOLD_MAX, figures::Fault, figures::outcome, quantity::some_ms};
 
+/// A run that never came to a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    pub name: String,
+    pub why: String,
+}
+
 /// All runs as one file.
 #[must_use]
 pub fn junit(runs: &[Reported]) -> String {
+    junit_of(runs, &[])
+}
+
+/// All runs as one file, those that broke off as errors.
+#[must_use]
+pub fn junit_of(runs: &[Reported], broken: &[Broken]) -> String {
     let mut report = Report::new("webshop");
     report.add_test_suites(runs.iter().map(suite));
+    report.add_test_suites(broken.iter().map(broken_suite));
     #[allow(
         clippy::expect_used,
         reason = "the only failure is one of the writer's, and a string takes any text"
@@ -22,6 +36,18 @@ pub fn junit(runs: &[Reported]) -> String {
     let text = report.to_string().expect("text is written to memory");
     // Not characters of XML, and left by the writer, which drops the others.
     text.replace(['\u{fffe}', '\u{ffff}'], "")
+}
+
+fn broken_suite(broken: &Broken) -> TestSuite {
+    let wrong = Wrong {
+        kind: NonSuccessKind::Error,
+        ty: "harness".to_owned(),
+        message: broken.why.clone(),
+        text: "it never came to a verdict".to_owned(),
+    };
+    let mut suite = TestSuite::new(broken.name.as_str());
+    suite.add_test_case(case("webshop", "verdict", Some(wrong)));
+    suite
 }
 
 fn suite(run: &Reported) -> TestSuite {
@@ -158,6 +184,19 @@ mod tests {
     use roxmltree::{Document, Node};
 
     use super::*;
+
+    #[test]
+    fn a_run_that_broke_off_is_an_error() {
+        let broken = Broken {
+            name: "redis-loss".to_owned(),
+            why: "no engine".to_owned(),
+        };
+        let text = junit_of(&[testing::pass()], &[broken]);
+        assert!(
+            text.contains("redis-loss") && text.contains("errors=\"1\""),
+            "{text}"
+        );
+    }
     use crate::report::testing;
 
     /// The name of a case, and the name and type of what is wrong with it.

@@ -81,6 +81,7 @@ mod tests {
                 status: Status::Violated,
                 counted: 1,
                 violations: 1,
+                undecided: None,
             });
         }
         judgement.violations = found

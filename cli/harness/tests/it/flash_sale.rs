@@ -13,7 +13,8 @@ use harness::{
     load::{Client, Generator, Mix, Profile, Sizes, Stats, workload::Workload},
     recorder::Recorder,
     run::{
-        plan::{Plan, StackMark},
+        Shape,
+        plan::{Plan, SettlePlan, StackMark},
         recorded::{self, Recorded},
     },
     rundir::RunDir,
@@ -54,8 +55,17 @@ async fn load(planted: Planted) -> Sale {
         id: "mock".to_owned(),
         images: std::collections::BTreeMap::new(),
     };
-    dir.write_plan(&Plan::new("sale", "webshop load", stack))
-        .unwrap();
+    let shape = Shape {
+        name: "sale".to_owned(),
+        command: "webshop load".to_owned(),
+        seed: 7,
+        load: None,
+        baseline: None,
+        steps: Vec::new(),
+        settle: SettlePlan::default(),
+        budgets: checker::Budgets::default(),
+    };
+    dir.write_plan(&Plan::new(shape, stack)).unwrap();
     dir.write_initial(&MockShop::initial()).unwrap();
     let (recorder, writing) = Recorder::start(
         &dir.history_path(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use harness::error::Error;
-use harness::report::{self, Reported};
+use harness::report::{self, Broken, Reported};
 use harness::rundir::RunDir;
 
 use crate::cli::{ReportArgs, ReportFormat};
@@ -95,14 +95,14 @@ pub(super) fn publish(session: &Session, dir: &RunDir) -> harness::Result<()> {
 pub(super) fn publish_all<'a>(
     session: &Session,
     dirs: impl Iterator<Item = &'a RunDir>,
+    broken: &[Broken],
 ) -> harness::Result<()> {
     let reported: Vec<Reported> = dirs.map(Reported::load).collect::<harness::Result<_>>()?;
-    if reported.is_empty() {
-        return Ok(());
-    }
     let runs = session.runs();
+    std::fs::create_dir_all(&runs)
+        .map_err(|source| Error::io(format!("create {}", runs.display()), source))?;
     for (name, text) in [
-        (report::JUNIT, report::junit(&reported)),
+        (report::JUNIT, report::junit_of(&reported, broken)),
         (report::SUMMARY, report::summary(&reported)),
     ] {
         let path = runs.join(name);

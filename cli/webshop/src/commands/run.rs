@@ -7,6 +7,7 @@ use checker::verdict::Judgement;
 use harness::error::{Error, Kind};
 use harness::project::{Profile, Project};
 use harness::recorder::unix_ms;
+use harness::report::Broken;
 use harness::run::{self, verify};
 use harness::rundir::RunDir;
 use harness::scenario::gaps;
@@ -34,8 +35,8 @@ struct Outcome {
     name: String,
     seed: u64,
     verdict: Verdict,
-    /// `None`: it never got that far.
-    judged: Option<(RunDir, Judgement)>,
+    /// Or why it never got that far.
+    judged: Result<(RunDir, Judgement), String>,
 }
 
 /// Runs scenarios; the worst verdict is the exit code.
@@ -57,8 +58,11 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
     }
     let outcomes = outcomes?;
     session.printer.line(&format!("\n{}", summary(&outcomes)))?;
-    let judged = outcomes.iter().filter_map(|outcome| outcome.judged.as_ref());
-    report::publish_all(&session, judged.map(|(dir, _)| dir))?;
+    let dirs = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.judged.as_ref().ok());
+    let broken: Vec<Broken> = outcomes.iter().filter_map(broken).collect();
+    report::publish_all(&session, dirs.map(|(dir, _)| dir), &broken)?;
     let worst = |worst: Verdict, outcome: &Outcome| worst.worst(outcome.verdict);
     Ok(told::exit(outcomes.iter().fold(Verdict::Pass, worst)))
 }
@@ -155,7 +159,7 @@ async fn run_one(
         judged,
     };
     match try_one(session, cluster, entry, seed).await {
-        Ok((verdict, dir, judgement)) => Ok(outcome(verdict, Some((dir, judgement)))),
+        Ok((verdict, dir, judgement)) => Ok(outcome(verdict, Ok((dir, judgement)))),
         Err(error) => {
             let known = error.downcast_ref::<Error>();
             if known.is_some_and(|known| known.kind() == Kind::Interrupted) {
@@ -168,7 +172,7 @@ async fn run_one(
             } else {
                 Verdict::Harness
             };
-            Ok(outcome(verdict, None))
+            Ok(outcome(verdict, Err(format!("{error:#}"))))
         }
     }
 }
@@ -201,6 +205,14 @@ async fn try_one(
     Ok((verdict, done.dir, judgement))
 }
 
+fn broken(outcome: &Outcome) -> Option<Broken> {
+    let why = outcome.judged.as_ref().err()?;
+    Some(Broken {
+        name: outcome.name.clone(),
+        why: why.clone(),
+    })
+}
+
 /// One line for each run.
 fn summary(outcomes: &[Outcome]) -> String {
     let rows: Vec<Vec<String>> = outcomes.iter().map(row).collect();
@@ -219,7 +231,7 @@ fn summary(outcomes: &[Outcome]) -> String {
 fn row(outcome: &Outcome) -> Vec<String> {
     let mut cells = vec![outcome.name.clone(), verdict_line(outcome.verdict)];
     match &outcome.judged {
-        Some((dir, judgement)) => {
+        Ok((dir, judgement)) => {
             let availability = &judgement.availability;
             cells.push(first_ok(&availability.recoveries));
             cells.push(ms(availability.longest_gap_ms));
@@ -227,7 +239,9 @@ fn row(outcome: &Outcome) -> Vec<String> {
             cells.push(outcome.seed.to_string());
             cells.push(dir.name());
         }
-        None => cells.extend(["-", "-", "-", &outcome.seed.to_string(), "-"].map(str::to_owned)),
+        Err(_told) => {
+            cells.extend(["-", "-", "-", &outcome.seed.to_string(), "-"].map(str::to_owned))
+        }
     }
     cells
 }

@@ -33,7 +33,9 @@ impl Large {
     }
 
     fn is_lost(&self, order: i64) -> bool {
-        !self.is_refused(order) && order % UNKNOWN_EVERY != 0 && order % self.lost_every == self.lost_every - 1
+        !self.is_refused(order)
+            && order % UNKNOWN_EVERY != 0
+            && order % self.lost_every == self.lost_every - 1
     }
 
     fn is_done(&self, order: i64) -> bool {

@@ -3,7 +3,7 @@
 use protocol::{Credits, ItemId, OrderId, Quantity, SagaId, UserId, saga::TOPICS};
 
 use crate::{
-    evidence::{Evidence, FaultEvidence},
+    evidence::{Evidence, Expected, FaultEvidence},
     history::{Attempt, Complete, Header, History, Invoke, Op, Value},
     judge::Run,
     outcome::Class,
@@ -371,6 +371,7 @@ impl Shop {
                 missing: Vec::new(),
                 healed_us: Some(effective_us + STEP_US).filter(|_| dice.percent(96)),
                 writable_us: None,
+                expected: Expected::default(),
             });
         }
         if dice.percent(5) {
