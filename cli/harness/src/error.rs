@@ -241,10 +241,7 @@ impl Error {
             Self::Locked { .. } => {
                 "wait for it, or stop it; another stack is another --stack NAME".to_owned()
             }
-            Self::NoRun { .. } => {
-                "record one first: webshop chaos --kill stock-db-primary".to_owned()
-            }
-            Self::NotJudged { run } => format!("judge it first: webshop verify {run}"),
+            Self::NoRun { .. } | Self::NotJudged { .. } => return self.first_do(),
             Self::Docker { .. }
             | Self::Agent { .. }
             | Self::Http { .. }
@@ -258,5 +255,16 @@ impl Error {
             | Self::Interrupted => return None,
         };
         Some(hint)
+    }
+
+    /// What must come before: a run before its judgement, the judgement before its reports.
+    fn first_do(&self) -> Option<String> {
+        match self {
+            Self::NoRun { .. } => {
+                Some("record one first: webshop chaos --kill stock-db-primary".to_owned())
+            }
+            Self::NotJudged { run } => Some(format!("judge it first: webshop verify {run}")),
+            _ => None,
+        }
     }
 }
