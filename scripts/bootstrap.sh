@@ -43,7 +43,11 @@ list_missing() {
   need mmdebstrap mmdebstrap
   need_file debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
   # The report's tests look at it in a browser.
-  if [ "$purpose" = tests ]; then need chromium chromium chromium-browser google-chrome; fi
+  if [ "$purpose" = tests ]; then
+    local browser=chromium
+    case "$(system_id)" in "ubuntu "*) browser=chromium-browser ;; esac
+    need "$browser" chromium chromium-browser google-chrome
+  fi
   # An engine elsewhere needs none here.
   if [ -z "${DOCKER_HOST:-}" ] && ! engine_answers; then
     need docker.io dockerd

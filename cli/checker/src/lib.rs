@@ -24,10 +24,6 @@ pub mod history;
 mod judge;
 pub mod outcome;
 #[cfg(any(test, feature = "testing"))]
-#[cfg_attr(
-    not(test),
-    allow(clippy::unwrap_used, reason = "for the tests of other crates")
-)]
 pub mod sample;
 pub mod snapshot;
 pub mod story;
@@ -41,13 +37,13 @@ pub use story::{Story, story};
 pub use verdict::{Budgets, Judgement, Verdict};
 
 #[cfg(any(test, feature = "testing"))]
+#[allow(clippy::unwrap_used, reason = "test code")]
 #[cfg_attr(
     not(test),
     allow(
         dead_code,
         unused_imports,
-        clippy::unwrap_used,
-        reason = "for the tests of other crates, which need a part of it"
+        reason = "the tests of other crates need a part of it"
     )
 )]
 mod testing;

@@ -101,7 +101,8 @@ fn reported(sample: Sample) -> Reported {
 
 /// Looks at a page through a frame of this width, and leaves a picture of it.
 fn look(name: &str, page: &str, width: u32, scheme: Scheme) -> Value {
-    let dir = tempfile::tempdir().unwrap();
+    // A packaged browser may be kept out of /tmp.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let frame = dir.path().join("frame.html");
     let style = "body{margin:0}iframe{border:0;display:block}pre{display:none}";
     assert!(

@@ -122,7 +122,8 @@ pub(crate) enum ChaosCommand {
 
 /// Judge a run: settle the stack, read every database, and account for each order.
 ///
-/// A run whose final reads were taken before is judged by those, and needs no stack.
+/// A run whose final reads were taken before is judged by those, and needs no stack. Leaves
+/// result.json, report.html, summary.md and junit.xml in the run's directory.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -125,6 +125,11 @@ fn per_second(value: f64) -> String {
     format!("{value:.1}/s")
 }
 
+/// A difference of two shares.
+fn points(share: f64) -> String {
+    format!("{:.2} points", share * 100.0)
+}
+
 fn whole(value: f64) -> String {
     format!("{value:.0}")
 }
@@ -179,7 +184,12 @@ fn side_by_side(one: &(Entry, Headline), other: &(Entry, Headline)) -> String {
             (*name).to_owned(),
             cell(a, &one.1),
             cell(b, &other.1),
-            change(a, b, *written),
+            // What is rounded down as a share would be off as a difference of two.
+            if *name == "served_ratio" {
+                change(a, b, points)
+            } else {
+                change(a, b, *written)
+            },
         ]);
     }
     table::draw(&["", &one.0.run, &other.0.run, "DIFFERENCE"], &rows)
@@ -214,5 +224,7 @@ mod tests {
         assert_eq!(ms(Some(0.0), Some(3.0)), "+3.0 ms");
         assert_eq!(ms(Some(3.0), Some(3.0)), "=");
         assert_eq!(ms(None, Some(3.0)), "-");
+        let served = change(Some(0.916), Some(1.0), points);
+        assert_eq!(served, "+8.40 points (+9.2 %)");
     }
 }

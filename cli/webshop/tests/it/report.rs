@@ -48,6 +48,31 @@ fn the_reports_are_written_again() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_is_shown_by_the_systems_own_opener() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let [one, _] = two_runs(dir.path());
+    let bin = dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let mut command = webshop(dir.path(), &["report", "--open"]);
+    command.env("PATH", &bin);
+    let without = told(dir.path(), &mut command);
+    assert!(without.starts_with("exit 4\n"), "{without}");
+    assert!(without.contains("report.html with xdg-open"), "{without}");
+    let opener = bin.join("xdg-open");
+    std::fs::write(&opener, "#!/bin/sh\necho \"$1\" > opened\n").unwrap();
+    std::fs::set_permissions(&opener, PermissionsExt::from_mode(0o755)).unwrap();
+    assert!(command.output().unwrap().status.success());
+    let opened = std::fs::read_to_string(dir.path().join("opened")).unwrap();
+    assert_eq!(
+        Path::new(opened.trim_end()),
+        one.canonicalize().unwrap().join("report.html")
+    );
+}
+
 #[test]
 fn a_report_is_printed_as_it_would_be_written() {
     let dir = tempfile::tempdir().unwrap();
