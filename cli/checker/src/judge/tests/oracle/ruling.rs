@@ -361,6 +361,12 @@ fn read_goods(world: &World) -> BTreeSet<Good> {
             _ => {}
         }
     }
+    for read in &world.snapshots {
+        let users = read.users.iter().chain(&read.api.users);
+        all.extend(users.map(|row| Good::Credit(row.user_id)));
+        let items = read.items.iter().chain(&read.api.items);
+        all.extend(items.map(|row| Good::Pieces(row.item_id)));
+    }
     all
 }
 
