@@ -361,6 +361,12 @@ fn read_goods(world: &World) -> BTreeSet<Good> {
             _ => {}
         }
     }
+    for read in &world.snapshots {
+        let users = read.users.iter().chain(&read.api.users);
+        all.extend(users.map(|row| Good::Credit(row.user_id)));
+        let items = read.items.iter().chain(&read.api.items);
+        all.extend(items.map(|row| Good::Pieces(row.item_id)));
+    }
     all
 }
 
@@ -405,6 +411,21 @@ fn is_negative(world: &World, good: Good) -> bool {
     reads.iter().any(|seen| *seen < 0)
 }
 
+/// Every order that was ever read.
+fn read_orders(world: &World) -> BTreeSet<OrderId> {
+    let mut all = order_ids(world);
+    for attempt in &world.history.attempts {
+        if let Op::FindOrder { order } = attempt.invoke.op {
+            all.insert(order);
+        }
+    }
+    for snapshot in &world.snapshots {
+        all.extend(snapshot.orders.iter().map(|row| row.order_id));
+        all.extend(snapshot.api.orders.iter().map(|read| read.order_id));
+    }
+    all
+}
+
 /// Once a read saw it paid, every later read does. What overlaps has no order.
 fn is_reverted(world: &World, id: OrderId) -> bool {
     const AFTER_ALL: u64 = 1 << 60;
@@ -447,6 +468,8 @@ pub(super) fn rule(world: &World) -> Ruling {
             let suspected = !quiet || (label == Label::Phantom && !known);
             orders.insert((id.0, label, suspected));
         }
+    }
+    for id in read_orders(world) {
         if is_reverted(world, id) {
             subjects.insert((Label::Reverted, format!("Order({id:?})"), false));
         }

@@ -24,10 +24,10 @@ fn candidates(world: &World) -> Vec<World> {
     };
     let initial = &world.initial;
     without(world.history.attempts.len(), &|w, at| {
-        drop(w.history.attempts.remove(at))
+        _ = w.history.attempts.remove(at)
     });
     without(initial.orders.len(), &|w, at| {
-        drop(w.initial.orders.remove(at))
+        _ = w.initial.orders.remove(at)
     });
     without(initial.paid_orders.len(), &|w, at| {
         _ = w.initial.paid_orders.remove(at)
@@ -35,13 +35,13 @@ fn candidates(world: &World) -> Vec<World> {
     without(initial.users.len(), &|w, at| _ = w.initial.users.remove(at));
     without(initial.items.len(), &|w, at| _ = w.initial.items.remove(at));
     without(world.evidence.faults.len(), &|w, at| {
-        drop(w.evidence.faults.remove(at))
+        _ = w.evidence.faults.remove(at)
     });
-    without(world.snapshots.len(), &|w, at| drop(w.snapshots.remove(at)));
+    without(world.snapshots.len(), &|w, at| _ = w.snapshots.remove(at));
     for n in 0..world.snapshots.len() {
         let snapshot = &world.snapshots[n];
         without(snapshot.orders.len(), &|w, at| {
-            drop(w.snapshots[n].orders.remove(at))
+            _ = w.snapshots[n].orders.remove(at)
         });
         without(snapshot.users.len(), &|w, at| {
             _ = w.snapshots[n].users.remove(at)
@@ -56,7 +56,7 @@ fn candidates(world: &World) -> Vec<World> {
             _ = w.snapshots[n].stock_movements.remove(at);
         });
         without(snapshot.sagas.len(), &|w, at| {
-            drop(w.snapshots[n].sagas.remove(at))
+            _ = w.snapshots[n].sagas.remove(at)
         });
         without(snapshot.api.orders.len(), &|w, at| {
             _ = w.snapshots[n].api.orders.remove(at)

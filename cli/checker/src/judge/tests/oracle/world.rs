@@ -20,6 +20,14 @@ mod mishap;
 const USERS: i64 = 3;
 const ITEMS: i64 = 3;
 const STEP_US: u64 = 100_000;
+/// What may come of an attempt; `None`: it never completed.
+const CLASSES: [Option<Class>; 5] = [
+    Some(Class::Ok),
+    Some(Class::Ok),
+    Some(Class::Fail),
+    Some(Class::Info),
+    None,
+];
 /// Long after every operation of a random load.
 const LONG_AFTER_US: u64 = 900_000_000;
 
@@ -149,67 +157,73 @@ impl Shop {
     /// One order with its lines, its checkouts, and all that follows.
     fn order(&mut self, dice: &mut Dice, order_id: OrderId) {
         let row = order_row(dice, order_id);
-        let known = dice.percent(85);
-        let mut done = false;
-        if known {
-            let mut before = row.clone();
-            if dice.percent(6) {
-                before.paid = true;
-                if dice.percent(50) {
-                    before.paid = false;
-                    self.initial.paid_orders.push(order_id);
-                }
-                self.last.orders.push(OrderRow { paid: true, ..row });
-                self.initial.orders.push(before);
-                if dice.percent(50) {
-                    let class = dice.pick(&[Class::Ok, Class::Fail, Class::Info]);
-                    self.attempt(
-                        self.id(),
-                        1,
-                        Op::Checkout { order: order_id },
-                        Some(class),
-                        None,
-                    );
-                }
-                return;
-            }
-            if dice.percent(10) {
-                // A line more, added while the load ran.
-                let added = OrderLine {
-                    item_id: ItemId(ITEMS - 1),
-                    quantity: 1,
-                    price: 1,
-                };
-                before.lines.retain(|line| line.item_id != added.item_id);
-                let op = Op::AddItem {
-                    order: order_id,
-                    item: added.item_id,
-                    quantity: Quantity(1),
-                };
-                self.attempt(self.id(), 1, op, Some(Class::Ok), None);
-            }
+        if dice.percent(6) {
+            self.order_of_before(dice, row);
+            return;
+        }
+        if dice.percent(85) {
+            let before = self.perhaps_extended(dice, &row);
             self.initial.orders.push(before);
         } else if dice.percent(70) {
             let op = Op::CreateOrder { user: row.user_id };
-            self.attempt(
-                self.id(),
-                1,
-                op,
-                Some(Class::Ok),
-                Some(Value::Created(order_id.0)),
-            );
+            let made = Some(Value::Created(order_id.0));
+            self.attempt(self.id(), 1, op, Some(Class::Ok), made);
         }
+        let done = self.checkouts(dice, order_id);
+        if dice.percent(15) {
+            self.take(&row, 1);
+            self.take(&row, -1);
+        }
+        if done {
+            self.take(&row, 1);
+            self.charge(&row, 1);
+        }
+        self.last.orders.push(OrderRow { paid: done, ..row });
+    }
+
+    /// An order that was paid before the load, and perhaps is checked out again.
+    fn order_of_before(&mut self, dice: &mut Dice, row: OrderRow) {
+        let order = row.order_id;
+        let told_by_row = dice.percent(50);
+        if !told_by_row {
+            self.initial.paid_orders.push(order);
+        }
+        self.initial.orders.push(OrderRow {
+            paid: told_by_row,
+            ..row.clone()
+        });
+        self.last.orders.push(OrderRow { paid: true, ..row });
+        if dice.percent(50) {
+            let class = dice.pick(&[Class::Ok, Class::Fail, Class::Info]);
+            self.attempt(self.id(), 1, Op::Checkout { order }, Some(class), None);
+        }
+    }
+
+    /// The row before the load, which may lack a line that is added while it runs.
+    fn perhaps_extended(&mut self, dice: &mut Dice, row: &OrderRow) -> OrderRow {
+        let mut before = row.clone();
+        if dice.percent(10) {
+            let (order, item) = (row.order_id, ItemId(ITEMS - 1));
+            before.lines.retain(|line| line.item_id != item);
+            let quantity = Quantity(1);
+            let op = Op::AddItem {
+                order,
+                item,
+                quantity,
+            };
+            self.attempt(self.id(), 1, op, Some(Class::Ok), None);
+        }
+        before
+    }
+
+    /// Checks an order out, once or several times, and says whether it was done in truth.
+    fn checkouts(&mut self, dice: &mut Dice, order: OrderId) -> bool {
+        let mut done = false;
         for _ in 0..dice.pick(&[0, 1, 1, 1, 1, 1, 2]) {
             let (id, mut number) = (self.id(), 1);
             loop {
-                let class = dice.pick(&[
-                    Some(Class::Ok),
-                    Some(Class::Ok),
-                    Some(Class::Fail),
-                    Some(Class::Info),
-                    None,
-                ]);
-                self.attempt(id, number, Op::Checkout { order: order_id }, class, None);
+                let class = dice.pick(&CLASSES);
+                self.attempt(id, number, Op::Checkout { order }, class, None);
                 done |= match class {
                     Some(Class::Ok) => true,
                     Some(Class::Fail) => false,
@@ -221,15 +235,7 @@ impl Shop {
                 }
             }
         }
-        if dice.percent(15) {
-            self.take(&row, 1);
-            self.take(&row, -1);
-        }
-        if done {
-            self.take(&row, 1);
-            self.charge(&row, 1);
-        }
-        self.last.orders.push(OrderRow { paid: done, ..row });
+        done
     }
 
     /// Takes an order's pieces, or gives them back.
