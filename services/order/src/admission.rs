@@ -1,6 +1,6 @@
 //! Admission of checkouts: all that are waiting go through one transaction together.
 
-mod decision;
+pub mod decision;
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
@@ -11,14 +11,14 @@ use service_core::{
 };
 use tokio::sync::{Semaphore, mpsc};
 
-use decision::Decision;
+use decision::{Decision, to_publish};
 
 use crate::{
     command,
     saga::State,
     store::{
         self,
-        checkout::{self, Age, Standing},
+        checkout::{self, Standing},
     },
     waiting::{TicketId, Verdict, Waiting},
 };
@@ -199,18 +199,6 @@ async fn decide(
         decisions,
         unpublished,
     })
-}
-
-/// The saga whose command must be published, or may never have been: after a commit whose answer was lost
-/// a joined saga may be our own, and a quiet one's replica may have died.
-fn to_publish(decision: &Decision, is_retry: bool) -> Option<SagaId> {
-    match decision {
-        Decision::Wait(open) => match open.age {
-            Age::New | Age::Quiet => Some(open.saga_id),
-            Age::Fresh => is_retry.then_some(open.saga_id),
-        },
-        Decision::Reject(_) | Decision::AlreadyPaid => None,
-    }
 }
 
 /// Publishes what the sagas are waiting for now. Their orders' lines are read only here, outside the

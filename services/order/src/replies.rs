@@ -45,11 +45,13 @@ struct Done {
 
 /// What a batch of replies does to the sagas it concerns.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Outcome {
-    /// In their new states.
-    moved: Vec<Saga>,
-    repeated: u64,
-    unexpected: u64,
+pub struct Outcome {
+    /// Those that moved, in their new states, by id.
+    pub moved: Vec<Saga>,
+    /// Replies that changed nothing and need not.
+    pub repeated: u64,
+    /// Replies that no participant can have given.
+    pub unexpected: u64,
 }
 
 impl Replies {
@@ -153,7 +155,8 @@ fn concerned(replies: &[Reply]) -> Vec<SagaId> {
 
 /// Folds the replies into the sagas, in their order. A reply for a saga that is not there is as good as
 /// repeated: only ended ones are ever deleted.
-fn apply(sagas: Vec<Saga>, replies: &[Reply]) -> Outcome {
+#[must_use]
+pub fn apply(sagas: Vec<Saga>, replies: &[Reply]) -> Outcome {
     let mut outcome = Outcome::default();
     let mut open: HashMap<SagaId, (Saga, bool)> = sagas
         .into_iter()
@@ -183,7 +186,9 @@ fn apply(sagas: Vec<Saga>, replies: &[Reply]) -> Outcome {
     outcome
 }
 
-fn ended(saga: &Saga) -> Option<CheckoutEnded> {
+/// What is told of a saga's end; `None` while it has not ended.
+#[must_use]
+pub fn ended(saga: &Saga) -> Option<CheckoutEnded> {
     let refusal = match &saga.state {
         State::Completed => None,
         State::Rejected(refusal) => Some(refusal.clone()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Which crates of the workspace each crate may import.
-const IMPORTS: [(&str, &[&str]); 10] = [
+const IMPORTS: [(&str, &[&str]); 11] = [
     ("protocol", &[]),
     ("service-core", &["protocol"]),
     ("order", &["service-core", "protocol"]),
@@ -15,10 +15,14 @@ const IMPORTS: [(&str, &[&str]); 10] = [
     ("stock", &["service-core", "protocol"]),
     ("db-node", &["protocol"]),
     ("agent", &["protocol"]),
+    ("models", &[]),
     ("checker", &["protocol"]),
     ("harness", &["checker", "protocol"]),
     ("webshop", &["harness", "checker", "protocol"]),
 ];
+
+/// It explores what the services decide together, so its tests import what no code may.
+const EXPLORER: &str = "models";
 
 /// What the checker must never be able to do: wait, read, look at a clock, or roll dice.
 const IMPURE: [&str; 6] = [
@@ -45,8 +49,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Each member's normal dependencies.
-fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+/// Each member's dependencies of one kind.
+fn dependencies(kind: DependencyKind) -> BTreeMap<String, BTreeSet<String>> {
     let metadata = MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
         .no_deps()
@@ -56,13 +60,13 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .packages
         .into_iter()
         .map(|package| {
-            let normal = package
+            let imported = package
                 .dependencies
                 .into_iter()
-                .filter(|dependency| dependency.kind == DependencyKind::Normal)
+                .filter(|dependency| dependency.kind == kind)
                 .map(|dependency| dependency.name)
                 .collect();
-            (package.name.to_string(), normal)
+            (package.name.to_string(), imported)
         })
         .collect()
 }
@@ -86,7 +90,7 @@ fn sources() -> Vec<PathBuf> {
 
 #[test]
 fn imports_go_one_way() {
-    let dependencies = dependencies();
+    let dependencies = dependencies(DependencyKind::Normal);
     let members: BTreeSet<&str> = IMPORTS.iter().map(|(name, _)| *name).collect();
     let found: BTreeSet<&str> = dependencies.keys().map(String::as_str).collect();
     assert_eq!(found, members, "a crate without a rule");
@@ -101,8 +105,23 @@ fn imports_go_one_way() {
 }
 
 #[test]
+fn tests_import_no_more_than_code_may_except_the_models() {
+    for kind in [DependencyKind::Development, DependencyKind::Build] {
+        let dependencies = dependencies(kind);
+        for (name, allowed) in IMPORTS.iter().filter(|(name, _)| *name != EXPLORER) {
+            for (member, _) in IMPORTS {
+                assert!(
+                    !dependencies[*name].contains(member) || allowed.contains(&member),
+                    "the tests of {name} must not import {member}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn the_checker_is_pure() {
-    for dependency in &dependencies()["checker"] {
+    for dependency in &dependencies(DependencyKind::Normal)["checker"] {
         assert!(
             !IMPURE.contains(&dependency.as_str()),
             "checker must not import {dependency}"
@@ -112,7 +131,7 @@ fn the_checker_is_pure() {
 
 #[test]
 fn each_outside_world_has_one_owner() {
-    let dependencies = dependencies();
+    let dependencies = dependencies(DependencyKind::Normal);
     for (dependency, owner) in OWNED {
         for (name, imported) in &dependencies {
             assert!(

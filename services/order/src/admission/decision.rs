@@ -1,15 +1,15 @@
 //! What becomes of one request to check an order out.
 
 use protocol::{
-    OrderId,
+    OrderId, SagaId,
     saga::{Refusal, RefusalCode},
 };
 
-use crate::store::checkout::{Open, Standing};
+use crate::store::checkout::{Age, Open, Standing};
 
 /// The decision on one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
     /// A final no, without a saga.
     Reject(Refusal),
     /// `paid` is final.
@@ -21,7 +21,7 @@ pub(super) enum Decision {
 /// Decides on an order as it stands after every order that could be started was; `None` where there is no
 /// such order. An earlier attempt, if there was one, has ended without effect and does not count.
 #[must_use]
-pub(super) fn decide(order_id: OrderId, standing: Option<&Standing>) -> Decision {
+pub fn decide(order_id: OrderId, standing: Option<&Standing>) -> Decision {
     let Some(standing) = standing else {
         return reject(
             RefusalCode::NotFound,
@@ -41,16 +41,26 @@ pub(super) fn decide(order_id: OrderId, standing: Option<&Standing>) -> Decision
     }
 }
 
+/// The saga whose command must be published, or may never have been: after a commit whose answer was lost
+/// a joined saga may be our own, and a quiet one's replica may have died.
+#[must_use]
+pub fn to_publish(decision: &Decision, is_retry: bool) -> Option<SagaId> {
+    match decision {
+        Decision::Wait(open) => match open.age {
+            Age::New | Age::Quiet => Some(open.saga_id),
+            Age::Fresh => is_retry.then_some(open.saga_id),
+        },
+        Decision::Reject(_) | Decision::AlreadyPaid => None,
+    }
+}
+
 fn reject(code: RefusalCode, message: String) -> Decision {
     Decision::Reject(Refusal { code, message })
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::SagaId;
-
     use super::*;
-    use crate::store::checkout::Age;
 
     const ORDER: OrderId = OrderId(7);
     const OPEN: Open = Open {
@@ -86,5 +96,17 @@ mod tests {
         assert_eq!(code(decide(ORDER, None)), Some(RefusalCode::NotFound));
         let empty = decide(ORDER, Some(&standing(false, None)));
         assert_eq!(code(empty), Some(RefusalCode::EmptyOrder));
+    }
+
+    #[test]
+    fn a_command_is_published_where_nobody_else_may_have_done_it() {
+        let wait = |age| Decision::Wait(Open { age, ..OPEN });
+        for is_retry in [false, true] {
+            assert_eq!(to_publish(&wait(Age::New), is_retry), Some(OPEN.saga_id));
+            assert_eq!(to_publish(&wait(Age::Quiet), is_retry), Some(OPEN.saga_id));
+            assert_eq!(to_publish(&Decision::AlreadyPaid, is_retry), None);
+        }
+        assert_eq!(to_publish(&wait(Age::Fresh), false), None);
+        assert_eq!(to_publish(&wait(Age::Fresh), true), Some(OPEN.saga_id));
     }
 }
