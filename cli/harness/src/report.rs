@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use checker::{Evidence, History, Judgement, snapshot::DatabaseView};
+use checker::{Evidence, History, Judgement, Verdict, snapshot::DatabaseView};
 
 use crate::{
     error::{Error, Result},
@@ -57,6 +57,8 @@ pub struct Reported {
     pub events: Vec<Happening>,
     /// The databases at the last final read; empty where there was none.
     pub databases: Vec<DatabaseView>,
+    /// What a scenario with known gaps makes of the verdict, and why.
+    pub outcome: Option<(Verdict, Vec<String>)>,
 }
 
 impl Reported {
@@ -86,6 +88,7 @@ impl Reported {
             history,
             events: dir.events()?,
             databases: databases.unwrap_or_default(),
+            outcome: None,
         })
     }
 
@@ -93,6 +96,26 @@ impl Reported {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.history.header.run
+    }
+
+    /// What the run comes to: its verdict, unless a scenario expected another one.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let outcome = self.outcome.as_ref();
+        outcome.map_or(self.judgement.verdict, |(verdict, _)| *verdict)
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<String> {
+        let more = self.outcome.iter().flat_map(|(_, reasons)| reasons);
+        self.judgement.reasons.iter().chain(more).cloned().collect()
+    }
+
+    /// Whether its violations are those that its scenario knows of.
+    #[must_use]
+    pub fn is_excused(&self) -> bool {
+        self.verdict() == Verdict::Pass && self.judgement.verdict == Verdict::Violation
     }
 
     /// Judges the run again.

@@ -64,16 +64,12 @@ fn suite(run: &Reported) -> TestSuite {
 }
 
 fn verdict(run: &Reported) -> TestCase {
-    let verdict = run.judgement.verdict;
+    let (verdict, reasons) = (run.verdict(), run.reasons());
     let wrong = |kind, ty: &str| Wrong {
         kind,
         ty: ty.to_owned(),
-        message: format!("{verdict}: {}", run.judgement.reasons.join("; ")),
-        text: format!(
-            "{}\n\n{}",
-            run.judgement.reasons.join("\n"),
-            run.verify_command()
-        ),
+        message: format!("{verdict}: {}", reasons.join("; ")),
+        text: format!("{}\n\n{}", reasons.join("\n"), run.verify_command()),
     };
     let wrong = match verdict {
         Verdict::Pass => None,
@@ -85,6 +81,9 @@ fn verdict(run: &Reported) -> TestCase {
     let mut case = case("webshop", "verdict", wrong);
     let windows = run.judgement.availability.windows.len();
     case.set_time(Duration::from_secs(windows as u64));
+    if run.is_excused() {
+        case.set_system_out(reasons.join("\n"));
+    }
     case
 }
 
@@ -100,6 +99,7 @@ fn checked(run: &Reported, check: &CheckReport) -> TestCase {
     };
     let wrong = match check.status {
         Status::Held => None,
+        Status::Violated if run.is_excused() => None,
         Status::Violated => Some(wrong(NonSuccessKind::Failure)),
         Status::Suspected | Status::Undecided => Some(wrong(NonSuccessKind::Error)),
     };
@@ -184,6 +184,28 @@ mod tests {
     use roxmltree::{Document, Node};
 
     use super::*;
+
+    #[test]
+    fn a_known_gap_is_green_and_one_that_is_gone_is_an_error() {
+        let mut run = testing::violation();
+        run.outcome = Some((
+            Verdict::Pass,
+            vec!["known gap 7: not mended yet".to_owned()],
+        ));
+        let text = junit(&[run]);
+        assert!(text.contains("failures=\"0\" errors=\"0\""), "{text}");
+        assert!(text.contains("known gap 7"), "{text}");
+        let mut run = testing::pass();
+        run.outcome = Some((
+            Verdict::Unknown,
+            vec!["the known gap 7 did not show".to_owned()],
+        ));
+        let text = junit(&[run]);
+        assert!(
+            text.contains("errors=\"1\"") && text.contains("did not show"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_run_that_broke_off_is_an_error() {

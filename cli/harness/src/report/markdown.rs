@@ -14,7 +14,7 @@ const TOLD_MAX: usize = 3;
 /// The verdicts as a table, then each run with its faults, its first violations and how to see it again.
 #[must_use]
 pub fn summary(runs: &[Reported]) -> String {
-    let verdicts = runs.iter().map(|run| run.judgement.verdict);
+    let verdicts = runs.iter().map(Reported::verdict);
     let Some(worst) = verdicts.reduce(Verdict::worst) else {
         return "## webshop: no runs\n".to_owned();
     };
@@ -52,7 +52,7 @@ fn overview(run: &Reported) -> Vec<String> {
     let held = checks.iter().filter(|check| check.status == Status::Held);
     vec![
         plain(run.name()),
-        format!("**{}**", run.judgement.verdict),
+        format!("**{}**", run.verdict()),
         format!("{} of {}", held.count(), checks.len()),
         format!(
             "{} of {}",

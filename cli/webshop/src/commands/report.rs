@@ -92,18 +92,17 @@ pub(super) fn publish(session: &Session, dir: &RunDir) -> harness::Result<()> {
 }
 
 /// One JUnit file and one summary of many runs, beside the runs.
-pub(super) fn publish_all<'a>(
+pub(super) fn publish_all(
     session: &Session,
-    dirs: impl Iterator<Item = &'a RunDir>,
+    reported: &[Reported],
     broken: &[Broken],
 ) -> harness::Result<()> {
-    let reported: Vec<Reported> = dirs.map(Reported::load).collect::<harness::Result<_>>()?;
     let runs = session.runs();
     std::fs::create_dir_all(&runs)
         .map_err(|source| Error::io(format!("create {}", runs.display()), source))?;
     for (name, text) in [
-        (report::JUNIT, report::junit_of(&reported, broken)),
-        (report::SUMMARY, report::summary(&reported)),
+        (report::JUNIT, report::junit_of(reported, broken)),
+        (report::SUMMARY, report::summary(reported)),
     ] {
         let path = runs.join(name);
         std::fs::write(&path, text)

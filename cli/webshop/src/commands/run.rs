@@ -7,7 +7,7 @@ use checker::verdict::Judgement;
 use harness::error::{Error, Kind};
 use harness::project::{Profile, Project};
 use harness::recorder::unix_ms;
-use harness::report::Broken;
+use harness::report::{Broken, Reported};
 use harness::run::{self, verify};
 use harness::rundir::RunDir;
 use harness::scenario::gaps;
@@ -35,6 +35,8 @@ struct Outcome {
     name: String,
     seed: u64,
     verdict: Verdict,
+    /// What known gaps have to do with it.
+    gaps: Vec<String>,
     /// Or why it never got that far.
     judged: Result<(RunDir, Judgement), String>,
 }
@@ -58,11 +60,12 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
     }
     let outcomes = outcomes?;
     session.printer.line(&format!("\n{}", summary(&outcomes)))?;
-    let dirs = outcomes
+    let reported: Vec<Reported> = outcomes
         .iter()
-        .filter_map(|outcome| outcome.judged.as_ref().ok());
+        .filter_map(reported)
+        .collect::<harness::Result<_>>()?;
     let broken: Vec<Broken> = outcomes.iter().filter_map(broken).collect();
-    report::publish_all(&session, dirs.map(|(dir, _)| dir), &broken)?;
+    report::publish_all(&session, &reported, &broken)?;
     let worst = |worst: Verdict, outcome: &Outcome| worst.worst(outcome.verdict);
     Ok(told::exit(outcomes.iter().fold(Verdict::Pass, worst)))
 }
@@ -152,14 +155,15 @@ async fn run_one(
 ) -> anyhow::Result<Outcome> {
     let scenario = &entry.scenario;
     let seed = seed.or(scenario.seed).unwrap_or_else(unix_ms);
-    let outcome = |verdict, judged| Outcome {
+    let outcome = |verdict, gaps, judged| Outcome {
         name: scenario.name.value.clone(),
         seed,
         verdict,
+        gaps,
         judged,
     };
     match try_one(session, cluster, entry, seed).await {
-        Ok((verdict, dir, judgement)) => Ok(outcome(verdict, Ok((dir, judgement)))),
+        Ok((verdict, gaps, dir, judgement)) => Ok(outcome(verdict, gaps, Ok((dir, judgement)))),
         Err(error) => {
             let known = error.downcast_ref::<Error>();
             if known.is_some_and(|known| known.kind() == Kind::Interrupted) {
@@ -172,7 +176,7 @@ async fn run_one(
             } else {
                 Verdict::Harness
             };
-            Ok(outcome(verdict, Err(format!("{error:#}"))))
+            Ok(outcome(verdict, Vec::new(), Err(format!("{error:#}"))))
         }
     }
 }
@@ -182,7 +186,7 @@ async fn try_one(
     cluster: &Cluster,
     entry: &Entry,
     seed: u64,
-) -> anyhow::Result<(Verdict, RunDir, Judgement)> {
+) -> anyhow::Result<(Verdict, Vec<String>, RunDir, Judgement)> {
     let scenario = &entry.scenario;
     let command = format!("webshop run {} --seed {seed}", entry.path.display());
     let shape = scenario.shape(seed, &command);
@@ -202,7 +206,17 @@ async fn try_one(
     }
     session.printer.line(&verdict_line(verdict))?;
     report::publish(session, &done.dir)?;
-    Ok((verdict, done.dir, judgement))
+    Ok((verdict, gaps, done.dir, judgement))
+}
+
+fn reported(outcome: &Outcome) -> Option<harness::Result<Reported>> {
+    let (dir, judgement) = outcome.judged.as_ref().ok()?;
+    let with_gaps = |reported: Reported| Reported {
+        outcome: (outcome.verdict != judgement.verdict)
+            .then(|| (outcome.verdict, outcome.gaps.clone())),
+        ..reported
+    };
+    Some(Reported::load(dir).map(with_gaps))
 }
 
 fn broken(outcome: &Outcome) -> Option<Broken> {
