@@ -24,7 +24,8 @@ use crate::{
 pub use observe::{Deaths, Observer, Seen};
 pub use proof::Proof;
 
-/// Two primaries of one database must be seen for this long: nodes are not asked at one instant.
+/// Two primaries of one database must be seen for this long: nodes are not asked at one instant. What is just
+/// being started again gets as long to be there.
 const SPLIT_BRAIN_LASTS: Duration = Duration::from_secs(2);
 
 /// What the stack says of itself now.
@@ -42,9 +43,11 @@ pub async fn world(cluster: &Cluster, agent: &Agent) -> Result<World> {
 
 /// The tasks and the database nodes alone: what can be asked often.
 async fn nodes(cluster: &Cluster, agent: &Agent) -> Result<World> {
-    let (tasks, databases) = tokio::join!(tasks::running(cluster), agent.databases());
+    let (tasks, databases) = tokio::join!(tasks::tasks(cluster), agent.databases());
+    let tasks = tasks?;
     Ok(World {
-        tasks: tasks?,
+        services: tasks.services,
+        tasks: tasks.running,
         databases: databases?,
         kafka: None,
     })
@@ -57,24 +60,22 @@ async fn nodes(cluster: &Cluster, agent: &Agent) -> Result<World> {
 pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Result<Vec<Victim>> {
     let Ok(target) = plan.kill.parse::<Target>();
     let limit = Limit::new(SPLIT_BRAIN_LASTS, Duration::from_millis(250));
-    let mut split = None;
+    let mut last = None;
     let look = async || match world(cluster, agent)
         .await?
         .resolve(&target, &cluster.stack)
     {
         Ok(victims) => Ok(Look::Done(victims)),
-        Err(error @ Error::SplitBrain { .. }) => {
+        Err(error @ (Error::SplitBrain { .. } | Error::NoTarget { .. })) => {
             let text = error.to_string();
-            split = Some(error);
+            last = Some(error);
             Ok(Look::NotYet(text))
         }
         Err(error) => Err(error),
     };
     let victims = match wait::until("one primary", limit, &cluster.cancel, look).await {
         Ok(victims) => victims,
-        Err(Error::Timeout { .. }) if split.is_some() => {
-            return Err(split.unwrap_or(Error::Interrupted));
-        }
+        Err(timeout @ Error::Timeout { .. }) => return Err(last.unwrap_or(timeout)),
         Err(error) => return Err(error),
     };
     choose(victims, &target, plan.count, plan.seed)

@@ -131,6 +131,8 @@ pub struct NodeRole {
 /// What the stack says of itself at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct World {
+    /// Every service, whether or not a task of it runs.
+    pub services: Vec<String>,
     pub tasks: Vec<Running>,
     pub databases: Vec<Database>,
     /// `None` where Kafka could not be asked.
@@ -201,10 +203,13 @@ impl World {
             .filter(|task| task.service == name && slot.is_none_or(|slot| slot == task.slot))
             .map(|task| self.victim(task))
             .collect();
-        if found.is_empty() {
-            return Err(self.unknown(target, stack));
+        if !found.is_empty() {
+            return Ok(found);
         }
-        Ok(found)
+        if slot.is_none() && self.services.iter().any(|service| service == name) {
+            return Err(nothing(target, "no task of it runs".to_owned()));
+        }
+        Err(self.unknown(target, stack))
     }
 
     fn database(&self, target: &Target, name: &str, stack: &StackName) -> Result<&Database> {
@@ -344,6 +349,7 @@ mod tests {
             container: format!("c-{service}-{slot}"),
         };
         World {
+            services: vec!["gateway".to_owned(), "redis".to_owned()],
             tasks: vec![
                 task("gateway", 1),
                 task("kafka-1", 1),
@@ -425,6 +431,15 @@ mod tests {
         assert!(
             matches!(&error, Error::SplitBrain { nodes, .. } if nodes == &["stock-db-1", "stock-db-0"]),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn a_service_that_is_just_being_started_again_is_known() {
+        let error = resolve(&world(), "redis").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`redis` is nothing right now: no task of it runs"
         );
     }
 

@@ -33,8 +33,19 @@ impl Running {
     }
 }
 
-/// Every task that runs and is meant to.
-pub async fn running(cluster: &Cluster) -> Result<Vec<Running>> {
+/// The stack's services, and every task of theirs that runs and is meant to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tasks {
+    /// By name, ascending, whether or not a task of it runs.
+    pub services: Vec<String>,
+    pub running: Vec<Running>,
+}
+
+/// The services and tasks as they are now.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn tasks(cluster: &Cluster) -> Result<Tasks> {
     let of_stack = label_filter(NAMESPACE_LABEL, cluster.stack.as_str());
     let mut filters = of_stack.clone();
     filters.insert("desired-state".to_owned(), vec!["running".to_owned()]);
@@ -58,7 +69,12 @@ pub async fn running(cluster: &Cluster) -> Result<Vec<Running>> {
             Some((service.id?, cluster.stack.unscoped(&name).to_owned()))
         })
         .collect();
-    Ok(number(tasks, &names))
+    let mut services: Vec<String> = names.values().cloned().collect();
+    services.sort();
+    Ok(Tasks {
+        services,
+        running: number(tasks, &names),
+    })
 }
 
 /// Names the tasks; those of global services, which have no slot, count up by their node's id.

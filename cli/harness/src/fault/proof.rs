@@ -241,7 +241,7 @@ mod tests {
         World {
             tasks: vec![running(task)],
             databases: vec![database("stock", nodes)],
-            kafka: None,
+            ..World::default()
         }
     }
 

@@ -96,6 +96,7 @@ fn reported(sample: Sample) -> Reported {
         evidence: sample.evidence,
         history: sample.history,
         events: serde_json::from_str(events).unwrap(),
+        outcome: None,
     }
 }
 
