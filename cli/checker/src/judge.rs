@@ -34,33 +34,41 @@ pub struct Run<'a> {
 /// Judges a run. The same run is judged the same every time.
 #[must_use]
 pub fn judge(run: &Run<'_>) -> Judgement {
+    with_scene(run, judge_scene)
+}
+
+/// Works on a run with its books made up.
+pub(crate) fn with_scene<T>(run: &Run<'_>, work: impl FnOnce(&Scene<'_>) -> T) -> T {
     let nothing = Snapshot::missing();
     let last = run.snapshots.last().unwrap_or(&nothing);
     let book = Book::new(run.history, run.initial, last);
     let quiet = Quiet::of(run);
-    let scene = Scene {
+    work(&Scene {
         run,
         last,
         book: &book,
         quiet: &quiet,
-    };
+    })
+}
 
+pub(crate) fn judge_scene(scene: &Scene<'_>) -> Judgement {
+    let run = scene.run;
     let mut verdict = Verdict::Pass;
     let mut reasons = Vec::new();
     let mut checks = Vec::new();
     let mut told = Told::default();
-    for (check, looked) in check::all(&scene) {
-        let (report, found) = report(&scene, check, &looked);
+    for (check, looked) in check::all(scene) {
+        let (report, found) = report(scene, check, &looked);
         for (worst, _) in &found {
             verdict = verdict.worst(*worst);
         }
         reasons.extend(found);
         checks.push(report);
-        told.tell(&scene, check, looked.findings);
+        told.tell(scene, check, looked.findings);
     }
     let operations = operations(run.history);
     let availability = availability::of(&operations, run.evidence);
-    for (worst, reason) in earned::shortcomings(&scene, &operations, &availability) {
+    for (worst, reason) in earned::shortcomings(scene, &operations, &availability) {
         verdict = verdict.worst(worst);
         reasons.push((worst, reason));
     }
@@ -77,7 +85,7 @@ pub fn judge(run: &Run<'_>) -> Judgement {
         causes: told.causes,
         violations: told.violations,
         availability,
-        totals: totals::of(&operations, &book),
+        totals: totals::of(&operations, scene.book),
     }
 }
 

@@ -6,14 +6,14 @@ use protocol::OrderId;
 use serde::Serialize;
 
 use crate::{
-    book::{Book, OrderFacts},
+    book::OrderFacts,
     check::Scene,
     evidence::FaultEvidence,
     explain::{primary, seconds, signed},
     history::{Attempt, Complete, Op, Value},
-    judge::{Quiet, Run, judge},
+    judge::{Run, judge_scene, with_scene},
     outcome::{Broken, Class},
-    snapshot::{OrderRow, Snapshot, Subject},
+    snapshot::{OrderRow, Subject},
     verdict::Verdict,
 };
 
@@ -72,30 +72,24 @@ pub struct Story {
 /// Tells an order's story; `None`: nobody has heard of it.
 #[must_use]
 pub fn story(run: &Run<'_>, order_id: OrderId) -> Option<Story> {
-    let nothing = Snapshot::missing();
-    let last = run.snapshots.last().unwrap_or(&nothing);
-    let book = Book::new(run.history, run.initial, last);
-    let quiet = Quiet::of(run);
-    let scene = Scene {
-        run,
-        last,
-        book: &book,
-        quiet: &quiet,
-    };
-    let order = book.order(order_id)?;
+    with_scene(run, |scene| story_of(scene, order_id))
+}
+
+fn story_of(scene: &Scene<'_>, order_id: OrderId) -> Option<Story> {
+    let order = scene.book.order(order_id)?;
     let mut moments = before(&order);
-    moments.extend(clients(&scene, order_id));
-    moments.extend(ledgers(&scene, &order));
-    let faults = faults(&scene, &moments);
+    moments.extend(clients(scene, order_id));
+    moments.extend(ledgers(scene, &order));
+    let faults = faults(scene, &moments);
     moments.extend(faults);
-    moments.extend(final_reads(&scene, order_id));
+    moments.extend(final_reads(scene, order_id));
     moments.sort_by_key(|moment| (moment.at_us, moment.witness));
     let told = order.class;
     drop(order);
-    let judgement = judge(run);
+    let judgement = judge_scene(scene);
     let fits = |subject: &Subject| !matches!(subject, Subject::Order(id) if *id != order_id);
     Some(Story {
-        run: run.history.header.run.clone(),
+        run: scene.run.history.header.run.clone(),
         order: order_id,
         told,
         moments,

@@ -394,8 +394,9 @@ fn unfit(path: &Path, reason: String) -> Error {
     }
 }
 
-/// A run's name as a part of a file's name.
-fn file_name(name: &str) -> String {
+/// A run's name as a part of a file's name: letters, digits and `-`, at most 60 of them.
+#[must_use]
+pub fn file_name(name: &str) -> String {
     name.chars()
         .map(|c| {
             if c.is_ascii_alphanumeric() || c == '-' {

@@ -73,6 +73,29 @@ pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Scenario)
 }
 
+impl Scenario {
+    /// One that says no more than what is loaded and what happens.
+    #[must_use]
+    pub fn of(name: String, seed: Option<u64>, load: Load, timeline: Vec<Step>) -> Self {
+        Self {
+            version: VERSION.into(),
+            name: name.into(),
+            about: String::new(),
+            tags: Vec::new(),
+            seed,
+            stack: Stack::default(),
+            data: DataShape::default(),
+            load,
+            baseline: None,
+            timeline: timeline.into_iter().map(Placed::from).collect(),
+            settle: Settle::default(),
+            evidence: Placed::default(),
+            slo: Slo::default(),
+            known_gaps: Vec::new(),
+        }
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -221,7 +244,7 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<Random>,
     /// For a fault: how long after the end of the step before, at least.
-    #[serde(default, skip_serializing_if = "Span::is_none")]
+    #[serde(default, skip_serializing_if = "Span::is_zero")]
     pub after: Span,
     /// For a fault: what must be seen first.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -74,14 +74,10 @@ impl Span {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn is_zero(&self) -> bool {
-        self.0.is_zero()
-    }
-
-    /// For serde: what need not be written.
+    /// Whether it is no time at all.
     #[must_use]
-    pub fn is_none(&self) -> bool {
-        self.is_zero()
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
     }
 }
 

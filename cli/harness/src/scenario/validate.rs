@@ -186,7 +186,7 @@ impl Scenario {
             );
         }
         if let Some(baseline) = &self.baseline
-            && (baseline.length.is_none() || baseline.length > baseline.timeout)
+            && (baseline.length.is_zero() || baseline.length > baseline.timeout)
         {
             found.say(
                 self.name.place,
@@ -310,7 +310,7 @@ fn check_step(step: &Step, place: Place, found: &mut Found) {
         let message = format!("a step does one thing, and this one has {count}");
         found.say(place, message, "exactly one of kill, wait, load and random");
     }
-    let waits = !step.after.is_none() || step.when.is_some() || step.expect.is_some();
+    let waits = !step.after.is_zero() || step.when.is_some() || step.expect.is_some();
     if step.kill.is_none() && (waits || step.within.is_some()) {
         found.say(
             place,
@@ -325,11 +325,11 @@ fn check_step(step: &Step, place: Place, found: &mut Found) {
             "add `when`, or leave it out",
         );
     }
-    let nothing = step.load.is_some_and(|stretch| stretch.length.is_none())
+    let nothing = step.load.is_some_and(|stretch| stretch.length.is_zero())
         || step
             .wait
             .as_ref()
-            .is_some_and(|wait| wait.timeout.is_none());
+            .is_some_and(|wait| wait.timeout.is_zero());
     if nothing {
         found.say(
             place,

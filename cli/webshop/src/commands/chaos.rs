@@ -10,10 +10,9 @@ use harness::fault;
 use harness::recorder::unix_ms;
 use harness::run::plan::SettlePlan;
 use harness::run::{self, Prepared, Report};
+use harness::rundir::file_name;
 use harness::scenario::quantity::Span;
-use harness::scenario::{
-    CountOf, DataShape, Evidence, Kill, Scenario, Settle, Slo, Stack, Step, VERSION,
-};
+use harness::scenario::{CountOf, Kill, Scenario, Step};
 
 use super::{load, targets, verify};
 use crate::cli::{ChaosArgs, ChaosCommand};
@@ -78,36 +77,12 @@ fn scenario(args: &ChaosArgs, target: &str) -> Scenario {
         ..Step::default()
     };
     let called = args.shape.name.clone();
-    Scenario {
-        version: VERSION.into(),
-        name: called
-            .unwrap_or_else(|| format!("kill-{}", slug(target)))
-            .into(),
-        about: String::new(),
-        tags: Vec::new(),
-        seed: args.shape.seed,
-        stack: Stack::default(),
-        data: DataShape::default(),
-        load: load::shape(&args.shape),
-        baseline: None,
-        timeline: vec![fault.into(), Step::stretch(args.length).into()],
-        settle: Settle::default(),
-        evidence: Evidence::default().into(),
-        slo: Slo::default(),
-        known_gaps: Vec::new(),
-    }
-}
-
-/// A target as part of a name.
-fn slug(target: &str) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || c == '-' {
-            c
-        } else {
-            '-'
-        }
-    };
-    target.chars().map(plain).collect()
+    Scenario::of(
+        called.unwrap_or_else(|| file_name(&format!("kill {target}"))),
+        args.shape.seed,
+        load::shape(&args.shape),
+        vec![fault, Step::stretch(args.length)],
+    )
 }
 
 fn hits(target: &str, prepared: &Prepared, args: &ChaosArgs) -> String {

@@ -4,7 +4,7 @@ use harness::load::{Figures, Offered};
 use harness::recorder::unix_ms;
 use harness::run::{self, Report};
 use harness::scenario::quantity::{Rate, Span};
-use harness::scenario::{DataShape, Evidence, Load, Scenario, Settle, Slo, Stack, Step, VERSION};
+use harness::scenario::{Load, Scenario, Step};
 use harness::units::human;
 
 use crate::cli::{LoadArgs, ShapeArgs};
@@ -15,22 +15,8 @@ use crate::session::Session;
 pub(crate) async fn run(args: LoadArgs, session: Session) -> anyhow::Result<Exit> {
     let cluster = session.cluster().await?;
     let name = args.shape.name.clone().unwrap_or_else(|| "load".to_owned());
-    let scenario = Scenario {
-        version: VERSION.into(),
-        name: name.into(),
-        about: String::new(),
-        tags: Vec::new(),
-        seed: args.shape.seed,
-        stack: Stack::default(),
-        data: DataShape::default(),
-        load: shape(&args.shape),
-        baseline: None,
-        timeline: vec![Step::stretch(args.length).into()],
-        settle: Settle::default(),
-        evidence: Evidence::default().into(),
-        slo: Slo::default(),
-        known_gaps: Vec::new(),
-    };
+    let timeline = vec![Step::stretch(args.length)];
+    let scenario = Scenario::of(name, args.shape.seed, shape(&args.shape), timeline);
     // No seed asked for: any will do, and the plan keeps it.
     let seed = args.shape.seed.unwrap_or_else(unix_ms);
     let command = format!("webshop load --rate {}/s", args.shape.rate);

@@ -4,8 +4,8 @@ use assert_cmd::Command;
 
 const NO_ENGINE: &str = "tcp://127.0.0.1:1";
 
-/// What a run of the program shows.
-fn shown(args: &[&str]) -> String {
+/// What a run of the program in the checkout shows.
+pub(super) fn shown(args: &[&str]) -> String {
     let output = Command::cargo_bin("webshop")
         .unwrap()
         .args(args)

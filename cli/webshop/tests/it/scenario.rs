@@ -2,25 +2,7 @@
 
 use std::path::Path;
 
-use assert_cmd::Command;
-
-/// What a run of the program in the checkout shows.
-fn shown(args: &[&str]) -> String {
-    let output = Command::cargo_bin("webshop")
-        .unwrap()
-        .args(args)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-        .env_clear()
-        .env("DOCKER_HOST", "tcp://127.0.0.1:1")
-        .output()
-        .unwrap();
-    format!(
-        "exit {}\n--- stdout\n{}--- stderr\n{}",
-        output.status.code().unwrap(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
+use super::refusals::shown;
 
 fn stdout(args: &[&str]) -> String {
     let shown = shown(args);
