@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod db;
+pub mod failpoint;
 pub mod http;
 pub mod id;
 pub mod money;
