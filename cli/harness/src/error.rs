@@ -62,6 +62,18 @@ pub enum Error {
     Build { image: String, log: String },
     #[error("building the service binaries failed\n{log}")]
     Cargo { log: String },
+    /// `found` in a release image, or not found in a test image.
+    #[error("the image {image} {} planted code (`{mark}`)", if *found { "has" } else { "lacks its" })]
+    PlantedCode {
+        image: String,
+        mark: &'static str,
+        found: bool,
+    },
+    #[error("there is no mutant `{name}`")]
+    NoMutant {
+        name: String,
+        known: Vec<&'static str>,
+    },
     #[error("no base image: {reason}")]
     NoBase { reason: String },
     #[error("volumes of stack `{stack}` hold databases whose passwords are gone: {volumes}")]
@@ -190,6 +202,7 @@ impl Error {
             | Self::NoRun { .. }
             | Self::Scenario { .. }
             | Self::NoScenario { .. }
+            | Self::NoMutant { .. }
             | Self::NotJudged { .. }
             | Self::NoProject { .. } => Kind::Usage,
             _ => Kind::Harness,
@@ -239,6 +252,7 @@ impl Error {
             Self::BadStackName { .. } => {
                 "letters, digits, `-` and `_`, beginning with a letter or digit, at most 40".to_owned()
             }
+            Self::NoMutant { known, .. } => format!("there are: {}", known.join(", ")),
             Self::UnknownService { known, .. } => format!("its services: {}", known.join(", ")),
             Self::NotConverged { .. } => {
                 "`webshop ps` shows every task, `webshop logs SERVICE` what it said; `webshop up` again goes on from here".to_owned()

@@ -41,7 +41,7 @@ const IMAGES: [Image; 6] = [
     Image {
         name: "database",
         binaries: &["db-node"],
-        sources: &["protocol", "db-node"],
+        sources: &["planted", "protocol", "db-node"],
     },
     Image {
         name: "gateway",
@@ -67,6 +67,7 @@ const IMAGES: [Image; 6] = [
         name: "services",
         binaries: &["order", "payment", "stock", "agent"],
         sources: &[
+            "planted",
             "protocol",
             "service-core",
             "order",
@@ -84,6 +85,38 @@ pub struct Options {
     pub rebuild: bool,
     /// `SSL_CERT_FILE`: a bundle of certificate authorities that goes before the system's.
     pub ca_bundle: Option<PathBuf>,
+    pub flavour: Flavour,
+}
+
+/// Which build of our executables goes into images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Flavour {
+    #[default]
+    Release,
+    /// With failpoints and bugs that can be planted: for tests of the shop and of its judge.
+    Test,
+}
+
+impl Flavour {
+    /// What an image with our executables is called.
+    fn name_of(self, image: &Image) -> String {
+        match self {
+            Self::Test if !image.binaries.is_empty() => format!("{}{TEST_SUFFIX}", image.name),
+            Self::Test | Self::Release => image.name.to_owned(),
+        }
+    }
+}
+
+/// Ends the names of images with planted code.
+const TEST_SUFFIX: &str = "-test";
+
+/// Whether an image with this reference has planted code.
+#[must_use]
+pub fn is_test_image(reference: &str) -> bool {
+    let name = reference
+        .rsplit_once(':')
+        .map_or(reference, |(name, _)| name);
+    name.ends_with(TEST_SUFFIX)
 }
 
 /// The reference of each image by its name, such as `kafka` → `webshop/kafka:0123456789ab`.
@@ -96,6 +129,12 @@ impl Images {
         self.0
             .iter()
             .map(|(name, reference)| (*name, reference.as_str()))
+    }
+
+    /// The reference of one image.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 }
 
@@ -110,7 +149,8 @@ pub async fn ensure(cluster: &Cluster, project: &Project, options: &Options) -> 
     let mut missing = Vec::new();
     for image in &IMAGES {
         let inputs = Inputs::read(project, image, &base, &authorities)?;
-        let reference = format!("webshop/{}:{}", image.name, inputs.hash());
+        let name = options.flavour.name_of(image);
+        let reference = format!("webshop/{name}:{}", inputs.hash());
         if options.rebuild || !is_present(cluster, &reference).await? {
             missing.push((image, inputs, reference.clone()));
         } else {
@@ -150,7 +190,7 @@ async fn build_all(
                             .acquire()
                             .await
                             .map_err(|_closed| Error::Interrupted)?;
-                        binaries::build(cluster, project).await
+                        binaries::build(cluster, project, options.flavour).await
                     })
                     .await?
                     .read(image.binaries)?
@@ -159,14 +199,15 @@ async fn build_all(
                 .acquire()
                 .await
                 .map_err(|_closed| Error::Interrupted)?;
+            let name = options.flavour.name_of(image);
             let order = build::Order {
-                name: image.name,
+                name: &name,
                 reference: &reference,
                 base,
                 nocache: options.rebuild,
             };
             build::run(cluster, &order, inputs.archive(&executables)?).await?;
-            build::forget_old(cluster, image.name, &reference).await
+            build::forget_old(cluster, &name, &reference).await
         }
     });
     tokio::select! {

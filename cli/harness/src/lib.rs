@@ -20,6 +20,7 @@ pub mod report;
 pub mod run;
 pub mod rundir;
 pub mod scenario;
+pub mod selftest;
 pub mod settle;
 pub mod snapshot;
 pub mod stack;

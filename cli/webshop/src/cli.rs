@@ -3,6 +3,7 @@
 mod report;
 mod run;
 mod scenario;
+mod selftest;
 mod stack;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::printer::Style;
 pub(crate) use report::{HistoryArgs, ReportArgs, ReportFormat};
 pub(crate) use run::{ChaosArgs, ChaosCommand, LoadArgs, ShapeArgs, VerifyArgs};
 pub(crate) use scenario::{RunArgs, ScenarioArgs, ScenarioCommand};
+pub(crate) use selftest::SelftestArgs;
 pub(crate) use stack::{
     CompletionsArgs, DownArgs, Format, ImagesArgs, LogsArgs, PsArgs, TargetsArgs, UpArgs,
 };
@@ -205,6 +207,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     Scenario(ScenarioArgs),
     Verify(VerifyArgs),
+    Selftest(SelftestArgs),
     Report(ReportArgs),
     History(HistoryArgs),
     Completions(CompletionsArgs),

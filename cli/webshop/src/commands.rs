@@ -11,6 +11,7 @@ mod ps;
 mod report;
 mod run;
 mod scenario;
+mod selftest;
 mod targets;
 mod up;
 mod verify;
@@ -33,6 +34,7 @@ pub(crate) async fn dispatch(command: Command, session: Session) -> anyhow::Resu
         Command::Run(args) => run::run(args, session).await,
         Command::Scenario(args) => scenario::run(args, &session),
         Command::Verify(args) => verify::run(args, session).await,
+        Command::Selftest(args) => selftest::run(args, session).await,
         Command::Report(args) => report::run(args, session).await,
         Command::History(args) => history::run(&args, &session),
         Command::Completions(args) => completions::run(&args, &session),

@@ -48,6 +48,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .flatten_event(true)
         .with_env_filter(filter)
         .init();
+    planted::start()?;
     let stop = stop_on_signal()?;
     let secrets = config.secrets().context("reading the secrets")?;
     let Some(store) = lock_volume(&config, &stop).await? else {

@@ -1,6 +1,7 @@
 //! The one task that acts for a node. It decides how to come up, then stays in a role until that ends, then
 //! decides again. Granting and promoting both happen here, so they exclude each other.
 
+mod misbehaviour;
 mod primary;
 mod recover;
 mod standby;

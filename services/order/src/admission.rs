@@ -4,7 +4,12 @@ pub mod decision;
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
-use protocol::{OrderId, SagaId};
+use planted::{Bug, Steps};
+use protocol::{
+    OrderId, SagaId,
+    failpoint::{ADMISSION, Moment},
+    saga::{Refusal, RefusalCode},
+};
 use service_core::{
     kafka::Producer,
     postgres::{Database, Limits, Tx, TxError, barrier, read, serializable_within},
@@ -108,6 +113,7 @@ impl Admitting {
             .record(u32::try_from(orders.len()).unwrap_or(u32::MAX));
         match self.transaction(&orders).await {
             Ok(admitted) => {
+                Steps::named(ADMISSION).reach(Moment::AfterCommit);
                 self.tell(batch, &admitted.decisions);
                 self.publish(admitted.unpublished).await;
                 true
@@ -120,11 +126,19 @@ impl Admitting {
     }
 
     async fn transaction(&self, orders: &[OrderId]) -> Result<Admitted, TxError<()>> {
+        let producer = &self.producer;
         let mut attempts = 0;
         serializable_within(LIMITS, &self.db, |tx| {
             attempts += 1;
             let is_retry = attempts > 1;
-            Box::pin(decide(tx, orders, is_retry))
+            Box::pin(async move {
+                let admitted = decide(tx, orders, is_retry).await?;
+                if planted::is(Bug::PublishBeforeCommit) {
+                    publish_early(tx, producer, &admitted.unpublished).await?;
+                }
+                Steps::named(ADMISSION).reach(Moment::BeforeCommit);
+                Ok(admitted)
+            })
         })
         .await
     }
@@ -137,7 +151,10 @@ impl Admitting {
                     self.waiting.settle(*ticket, &verdict);
                 }
                 Some(Decision::AlreadyPaid) => self.waiting.settle(*ticket, &Verdict::Paid),
-                Some(Decision::Wait(open)) => self.waiting.bind(*ticket, open.saga_id),
+                Some(Decision::Wait(open)) => match told_early(open.saga_id) {
+                    Some(verdict) => self.waiting.settle(*ticket, &verdict),
+                    None => self.waiting.bind(*ticket, open.saga_id),
+                },
                 None => tracing::error!(order_id = %ticket.order_id, "an order was left undecided"),
             }
         }
@@ -216,8 +233,43 @@ async fn publish(db: &Database, producer: &Producer, ids: &[SagaId]) -> anyhow::
         })
     })
     .await?;
+    let steps = Steps::named(ADMISSION);
+    steps.reach(Moment::BeforePublish);
     producer
         .send_all(&command::outstanding(&sagas, reservations)?)
         .await?;
+    steps.reach(Moment::AfterPublish);
     Ok(())
+}
+
+/// The planted bug: the commands of new sagas go out before the commit, and one time in ten it never comes.
+async fn publish_early(
+    tx: &mut Tx<'_>,
+    producer: &Producer,
+    ids: &[SagaId],
+) -> Result<(), TxError<()>> {
+    let sagas = checkout::sagas(tx, ids).await?;
+    let reservations = checkout::reservations(tx, &sagas).await?;
+    let sent = match command::outstanding(&sagas, reservations) {
+        Ok(records) => producer.send_all(&records).await.is_ok(),
+        Err(_unwritable) => false,
+    };
+    if sent && ids.iter().any(|saga_id| saga_id.0 % 10 == 0) {
+        return Err(TxError::Database(sqlx::Error::PoolTimedOut));
+    }
+    Ok(())
+}
+
+/// What planted bugs answer to a checkout whose saga has only begun.
+fn told_early(saga_id: SagaId) -> Option<Verdict> {
+    if planted::is(Bug::AcknowledgeBeforeCommit) {
+        return Some(Verdict::Paid);
+    }
+    let rejects = planted::is(Bug::RejectWhatHappens) && saga_id.0 % 20 == 0;
+    rejects.then(|| {
+        Verdict::Rejected(Refusal {
+            code: RefusalCode::OutOfStock,
+            message: "Out of stock".to_owned(),
+        })
+    })
 }

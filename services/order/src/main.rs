@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     telemetry::init()?;
+    planted::start()?;
     let shutdown = shutdown::token().context("listen to signals")?;
     let listener = TcpListener::bind(config.common.listen)
         .await

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
+use planted::Bug;
 use protocol::{
     SagaId,
     saga::{CheckoutEnded, Reply},
@@ -126,6 +127,9 @@ impl LaneWorker for Replies {
             return Ok(Vec::new());
         }
         store::take_turn(tx).await?;
+        if planted::is(Bug::RevertPaid) {
+            checkout::revert_paid(tx).await?;
+        }
         let ids = checkout::silent(tx, REPUBLISH_MAX).await?;
         self.republish(tx, &ids).await
     }

@@ -10,6 +10,7 @@
 //! A step is named by its reply, never counted, so a reply that comes twice, late or out of order can
 //! only be recognised as such; it cannot be taken for another one.
 
+use planted::Bug;
 use protocol::saga::{Event, Refusal};
 
 /// Where a saga is. A refusal is kept from the moment it decides the outcome.
@@ -64,6 +65,11 @@ pub fn step(state: &State, event: &Event) -> Step {
             Step::Advance(State::Rejected(refusal.clone()))
         }
         (State::Charging, Event::Charged) => Step::Advance(State::Completed),
+        (State::Charging, Event::ChargeRefused { refusal })
+            if planted::is(Bug::ForgetCompensation) =>
+        {
+            Step::Advance(State::Rejected(refusal.clone()))
+        }
         (State::Charging, Event::ChargeRefused { refusal }) => {
             Step::Advance(State::Releasing(refusal.clone()))
         }

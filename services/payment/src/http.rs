@@ -6,6 +6,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use planted::Bug;
 use protocol::{
     Credits, UserId,
     http::{Done, Rejection, User, UserCreated},
@@ -98,6 +99,9 @@ async fn change(
     user_id: UserId,
     delta: i64,
 ) -> Result<Done, TxError<Rejection>> {
+    if planted::is(Bug::LostUpdate) {
+        return change_unprotected(tx, user_id, delta).await;
+    }
     let changed: Option<i64> = sqlx::query_scalar(
         "update account set credit = credit + $2
          where user_id = $1 and credit + $2 between 0 and $3
@@ -130,6 +134,29 @@ async fn change(
             format_args!("User: {user_id} credit cannot exceed {CREDIT_MAX}"),
         )
     }))
+}
+
+/// The planted bug: what others write between the read and the write is lost.
+async fn change_unprotected(
+    tx: &mut PgConnection,
+    user_id: UserId,
+    delta: i64,
+) -> Result<Done, TxError<Rejection>> {
+    let credit: i64 = sqlx::query_scalar("select credit from account where user_id = $1")
+        .bind(user_id.0)
+        .fetch_one(&mut *tx)
+        .await?;
+    sqlx::raw_sql("select pg_sleep(0.02)")
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("update account set credit = $2 where user_id = $1")
+        .bind(user_id.0)
+        .bind(credit + delta)
+        .execute(tx)
+        .await?;
+    Ok(Done {
+        msg: format!("User: {user_id} credit updated to: {}", credit + delta),
+    })
 }
 
 /// Sets users 0 to n-1, whatever they were before.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use planted::Bug;
 use protocol::{
     Credits, OrderId, SagaId, UserId,
     saga::{Event, PaymentCommand, PaymentStep, Refusal, RefusalCode, Reply},
@@ -67,7 +68,8 @@ impl Batch {
             PaymentStep::Charge { .. } => CHARGE,
             PaymentStep::Refund => REFUND,
         };
-        let reply = match self.accounts.answered.get(&(command.saga_id, step)) {
+        let answered = self.accounts.answered.get(&(command.saga_id, step));
+        let reply = match answered.filter(|_| !planted::is(Bug::SkipPaymentDedup)) {
             Some(reply) => reply.clone(),
             None => {
                 let event = match command.step {
@@ -92,7 +94,10 @@ impl Batch {
         }
         match self.accounts.credit.get(&user_id) {
             None => refused(RefusalCode::NotFound, format!("User: {user_id} not found!")),
-            Some(credit) if *credit < amount.0 => {
+            Some(credit) if *credit < amount.0 && !planted::is(Bug::Overspend) => {
+                if planted::is(Bug::CompensateNothing) {
+                    self.shift(command, user_id, amount.0);
+                }
                 refused(RefusalCode::OutOfCredit, "User out of credit".into())
             }
             Some(_) => {

@@ -3,6 +3,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use payment::worker::Worker;
+use planted::Bug;
 use protocol::saga::PAYMENT_COMMANDS;
 use service_core::{
     config::Common,
@@ -28,10 +29,14 @@ struct Config {
 async fn main() -> anyhow::Result<()> {
     let Config { common } = Config::parse();
     telemetry::init()?;
+    planted::start()?;
     let shutdown = shutdown::token().context("listen for signals")?;
 
     let db = Database::connect(&common)?;
     db.migrate(&payment::MIGRATIONS, &shutdown).await?;
+    if planted::is(Bug::Overspend) {
+        payment::allow_debt(&db).await?;
+    }
     let kafka = Kafka::connect(&common).context("configure Kafka")?;
     tokio::spawn(kafka::ensure_topics(common.clone(), shutdown.clone()));
     tokio::spawn(idempotency::sweep(db.clone(), shutdown.clone()));

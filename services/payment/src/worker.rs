@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
+use planted::Bug;
 use protocol::{
     Credits, SagaId, UserId,
     saga::{ORDER_REPLIES, PaymentCommand, PaymentStep, Reply},
@@ -44,8 +45,10 @@ impl LaneWorker for Worker {
 }
 
 fn records(replies: &[Reply]) -> Result<Vec<Record>, ApplyError> {
+    let is_dropped = |reply: &Reply| planted::is(Bug::DropReply) && reply.saga_id.0 % 40 == 0;
     replies
         .iter()
+        .filter(|reply| !is_dropped(reply))
         .map(|reply| Ok(Record::json(ORDER_REPLIES, reply.saga_id.0, reply)?))
         .collect()
 }

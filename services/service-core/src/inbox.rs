@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use planted::Bug;
 use protocol::saga::Reply;
 use sqlx::{PgConnection, types::Json};
 
@@ -43,16 +44,21 @@ pub async fn store(tx: &mut PgConnection, answered: &[Answered]) -> Result<(), s
     let steps: Vec<&str> = answered.iter().map(|row| row.step).collect();
     let replies: Vec<Json<&Reply>> = answered.iter().map(|row| Json(&row.reply)).collect();
     let offsets: Vec<i64> = answered.iter().map(|row| row.lane_offset).collect();
-    sqlx::query(
+    let insert = if planted::is(Bug::SkipStockDedup) || planted::is(Bug::SkipPaymentDedup) {
         "insert into inbox (saga_id, step, reply, lane_offset)
-         select * from unnest($1::bigint[], $2::text[], $3::jsonb[], $4::bigint[])",
-    )
-    .bind(saga_ids)
-    .bind(steps)
-    .bind(replies)
-    .bind(offsets)
-    .execute(tx)
-    .await?;
+         select * from unnest($1::bigint[], $2::text[], $3::jsonb[], $4::bigint[])
+         on conflict do nothing"
+    } else {
+        "insert into inbox (saga_id, step, reply, lane_offset)
+         select * from unnest($1::bigint[], $2::text[], $3::jsonb[], $4::bigint[])"
+    };
+    sqlx::query(insert)
+        .bind(saga_ids)
+        .bind(steps)
+        .bind(replies)
+        .bind(offsets)
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

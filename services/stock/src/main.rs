@@ -28,6 +28,7 @@ struct Config {
 async fn main() -> anyhow::Result<()> {
     let Config { common } = Config::parse();
     telemetry::init()?;
+    planted::start()?;
     let shutdown = shutdown::token().context("listen for signals")?;
 
     let db = Database::connect(&common)?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use planted::Bug;
 use protocol::{
     ItemId, OrderId, SagaId,
     saga::{Event, Line, Refusal, RefusalCode, Reply, StockCommand, StockStep},
@@ -67,7 +68,8 @@ impl Batch {
             StockStep::Reserve { .. } => RESERVE,
             StockStep::Release => RELEASE,
         };
-        let reply = match self.shelves.answered.get(&(command.saga_id, step)) {
+        let answered = self.shelves.answered.get(&(command.saga_id, step));
+        let reply = match answered.filter(|_| !planted::is(Bug::SkipStockDedup)) {
             Some(reply) => reply.clone(),
             None => {
                 let event = match &command.step {
@@ -143,8 +145,15 @@ impl Batch {
             .remove(&command.saga_id)
             .unwrap_or_default()
         {
-            self.shift(line.item_id, line.quantity.0);
-            self.record(command, line.item_id, line.quantity.0);
+            let times = if planted::is(Bug::CompensateTwice) {
+                2
+            } else {
+                1
+            };
+            for _ in 0..times {
+                self.shift(line.item_id, line.quantity.0);
+                self.record(command, line.item_id, line.quantity.0);
+            }
         }
         Event::Released
     }

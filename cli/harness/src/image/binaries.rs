@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 
+use super::Flavour;
 use super::build::Tail;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -64,7 +65,11 @@ struct Target {
 
 /// Builds every executable of the workspace. Always all of them: cargo unites the features of what it is asked
 /// for, so that another selection would compile most dependencies anew.
-pub(super) async fn build(cluster: &Cluster, project: &Project) -> Result<Binaries> {
+pub(super) async fn build(
+    cluster: &Cluster,
+    project: &Project,
+    flavour: Flavour,
+) -> Result<Binaries> {
     let start = Instant::now();
     let tell = |progress| {
         cluster.events.emit(Event::Build {
@@ -83,6 +88,7 @@ pub(super) async fn build(cluster: &Cluster, project: &Project) -> Result<Binari
             "--bins",
             "--message-format=json-render-diagnostics",
         ])
+        .args(features(flavour))
         .current_dir(project.root())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -104,6 +110,14 @@ pub(super) async fn build(cluster: &Cluster, project: &Project) -> Result<Binari
         Err(Error::Cargo {
             log: tail.map_err(failed)?.text(),
         })
+    }
+}
+
+/// Both flavours stay in cargo's cache side by side; only the executables' names are the same.
+fn features(flavour: Flavour) -> &'static [&'static str] {
+    match flavour {
+        Flavour::Release => &[],
+        Flavour::Test => &["--features", "planted/on"],
     }
 }
 

@@ -12,14 +12,18 @@ pub enum Action {
     FindOrder,
     FindItem,
     FindUser,
+    AddFunds,
+    AddStock,
 }
 
 impl Action {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Checkout,
         Self::FindOrder,
         Self::FindItem,
         Self::FindUser,
+        Self::AddFunds,
+        Self::AddStock,
     ];
 
     /// As a mix and a history write it.
@@ -30,6 +34,8 @@ impl Action {
             Self::FindOrder => "find_order",
             Self::FindItem => "find_item",
             Self::FindUser => "find_user",
+            Self::AddFunds => "add_funds",
+            Self::AddStock => "add_stock",
         }
     }
 }
@@ -178,7 +184,7 @@ mod tests {
             ),
             (
                 "chekout=100%",
-                "no operation `chekout`: use checkout, find_order, find_item, find_user",
+                "no operation `chekout`: use checkout, find_order, find_item, find_user, add_funds, add_stock",
             ),
         ] {
             assert_eq!(text.parse::<Mix>(), Err(told.to_owned()));

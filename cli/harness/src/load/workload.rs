@@ -1,10 +1,13 @@
 //! The next operation. The same seed and data give the same operations in the same order.
 
 use checker::history::Op;
-use protocol::{ItemId, OrderId, UserId};
+use protocol::{Credits, ItemId, OrderId, Quantity, UserId};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{data::Sizes, mix::Action, mix::Mix};
+
+/// The most that one operation adds.
+const ADDED_MAX: i64 = 10;
 
 /// Chooses operations. Every checkout takes an order that none has taken before.
 #[derive(Debug)]
@@ -36,13 +39,25 @@ impl Workload {
                 Op::Checkout { order }
             }
             Action::Checkout | Action::FindOrder => self.find_order(),
-            Action::FindItem => Op::FindItem {
-                item: ItemId(self.random.random_range(0..self.sizes.items)),
+            Action::FindItem => Op::FindItem { item: self.item() },
+            Action::FindUser => Op::FindUser { user: self.user() },
+            Action::AddFunds => Op::AddFunds {
+                user: self.user(),
+                amount: Credits(self.random.random_range(1..=ADDED_MAX)),
             },
-            Action::FindUser => Op::FindUser {
-                user: UserId(self.random.random_range(0..self.sizes.users)),
+            Action::AddStock => Op::AddStock {
+                item: self.item(),
+                amount: Quantity(self.random.random_range(1..=ADDED_MAX)),
             },
         }
+    }
+
+    fn user(&mut self) -> UserId {
+        UserId(self.random.random_range(0..self.sizes.users))
+    }
+
+    fn item(&mut self) -> ItemId {
+        ItemId(self.random.random_range(0..self.sizes.items))
     }
 
     /// One of the orders that a checkout has taken: only those can change.

@@ -8,11 +8,13 @@ use bollard::query_parameters::{
     ListNetworksOptions, ListServicesOptions, ListVolumesOptions, UpdateServiceOptions,
 };
 
-use super::compose::{File, Mode};
+use super::compose::{File, Mode, Scalar};
 use super::overview::Overview;
 use super::spec::{Context, service_spec};
 use super::variables::{Wishes, variables};
-use super::{NAMESPACE_LABEL, PROFILE_LABEL, fingerprint, label_filter, port, remove, secrets};
+use super::{
+    KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, fingerprint, label_filter, port, remove, secrets,
+};
 use crate::cluster::Cluster;
 use crate::converge;
 use crate::error::{Error, Result};
@@ -22,6 +24,10 @@ use crate::image::{self, Images};
 use crate::project::{Profile, Project};
 
 const PORT_DEFAULT: u16 = 8000;
+/// Names the bug that is planted in a process of a test image.
+const PLANTED: &str = "WEBSHOP_PLANTED";
+/// The kinds of services that can have one.
+const PLANTABLE: [&str; 2] = ["service", "database"];
 /// How long the tasks of a stack that was removed just before may take to go.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(120);
 /// Somebody else may change a service between our look and our update.
@@ -39,6 +45,8 @@ pub struct Plan {
     /// Variables of the stack file that have no option of their own.
     pub environment: BTreeMap<String, String>,
     pub images: image::Options,
+    /// The bug to plant, where the images can have one.
+    pub planted: Option<String>,
     pub wait_timeout: Duration,
 }
 
@@ -67,6 +75,9 @@ pub async fn up(cluster: &Cluster, project: &Project, plan: &Plan) -> Result<Ove
         };
         let mut file = File::read(&project.stack_file(profile), &variables(&wishes))?;
         scale(cluster, &mut file, &plan.scale)?;
+        if let Some(bug) = &plan.planted {
+            plant(&mut file, bug);
+        }
         Ok::<File, Error>(file)
     };
     let draft = read(&Images::default())?;
@@ -139,6 +150,17 @@ async fn profile_of_volumes(cluster: &Cluster) -> Result<Option<Profile>> {
         .unwrap_or_default()
         .iter()
         .find_map(|volume| Profile::from_name(volume.labels.get(PROFILE_LABEL)?)))
+}
+
+/// Tells every task that runs an executable of ours which bug it has.
+fn plant(file: &mut File, bug: &str) {
+    for service in file.services.values_mut() {
+        let kind = service.deploy.labels.get(KIND_LABEL);
+        if kind.is_some_and(|kind| PLANTABLE.contains(&kind.0.as_str())) {
+            let bug = Scalar(bug.to_owned());
+            service.environment.insert(PLANTED.to_owned(), bug);
+        }
+    }
 }
 
 fn scale(cluster: &Cluster, file: &mut File, scale: &[(String, u32)]) -> Result<()> {

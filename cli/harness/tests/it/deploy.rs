@@ -18,6 +18,7 @@ fn plan() -> Plan {
         db_route: "direct".to_owned(),
         environment: BTreeMap::new(),
         images: harness::image::Options::default(),
+        planted: None,
         wait_timeout: Duration::from_secs(1),
     }
 }

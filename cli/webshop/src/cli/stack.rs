@@ -40,6 +40,10 @@ pub(crate) struct UpArgs {
     /// Build every image anew
     #[arg(long)]
     pub(crate) rebuild: bool,
+
+    /// Run services and database nodes with failpoints in them, for scenarios that crash them on purpose
+    #[arg(long)]
+    pub(crate) test_images: bool,
 }
 
 /// Which stack file to deploy.

@@ -13,6 +13,7 @@ pub(crate) async fn run(args: ImagesArgs, session: Session) -> anyhow::Result<Ex
     let options = image::Options {
         rebuild: args.rebuild,
         ca_bundle: session.global.ca_bundle(),
+        flavour: image::Flavour::Release,
     };
     let images = image::ensure(&cluster, &project, &options).await?;
     for (name, reference) in images.iter() {

@@ -108,7 +108,9 @@ async fn make_ready(
                 images: image::Options {
                     rebuild: false,
                     ca_bundle: session.global.ca_bundle(),
+                    flavour: image::Flavour::Release,
                 },
+                planted: None,
                 wait_timeout: STACK_MAX,
             };
             deploy::up(cluster, project, &plan).await?;

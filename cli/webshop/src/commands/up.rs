@@ -11,6 +11,9 @@ use crate::commands::ps;
 use crate::exit::Exit;
 use crate::session::Session;
 
+const TEST_IMAGES: &str =
+    "the services and database nodes have failpoints: for tests, not for a verdict that counts";
+
 /// Brings the stack up; ends with its table and its address.
 pub(crate) async fn run(args: UpArgs, session: Session) -> anyhow::Result<Exit> {
     let project = session.project()?;
@@ -24,11 +27,20 @@ pub(crate) async fn run(args: UpArgs, session: Session) -> anyhow::Result<Exit> 
         images: image::Options {
             rebuild: args.rebuild,
             ca_bundle: session.global.ca_bundle(),
+            flavour: if args.test_images {
+                image::Flavour::Test
+            } else {
+                image::Flavour::Release
+            },
         },
+        planted: None,
         wait_timeout: args.wait_timeout,
     };
     let overview = deploy::up(&cluster, &project, &plan).await?;
     session.printer.line(&ps::services_table(&overview))?;
+    if args.test_images {
+        session.printer.warning(TEST_IMAGES);
+    }
     if overview.profile() == Some(Profile::Small) {
         session.printer.warning(ps::SMALL);
     }

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Which crates of the workspace each crate may import.
-const IMPORTS: [(&str, &[&str]); 11] = [
+const IMPORTS: [(&str, &[&str]); 12] = [
     ("protocol", &[]),
-    ("service-core", &["protocol"]),
-    ("order", &["service-core", "protocol"]),
-    ("payment", &["service-core", "protocol"]),
-    ("stock", &["service-core", "protocol"]),
-    ("db-node", &["protocol"]),
+    ("planted", &["protocol"]),
+    ("service-core", &["planted", "protocol"]),
+    ("order", &["service-core", "planted", "protocol"]),
+    ("payment", &["service-core", "planted", "protocol"]),
+    ("stock", &["service-core", "planted", "protocol"]),
+    ("db-node", &["planted", "protocol"]),
     ("agent", &["protocol"]),
     ("models", &[]),
     ("checker", &["protocol"]),

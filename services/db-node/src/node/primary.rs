@@ -4,6 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
+use planted::Bug;
 use protocol::db::Role;
 use sqlx::Executor as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -209,9 +210,14 @@ impl Node {
                 Some(request) = self.inbox.recv() => self.answer_primary(request),
                 _ = tick.tick() => {
                     let heard = self.peers.heard();
-                    if let Some(peer) = gate::succeeded(epoch, &heard) {
+                    if let Some(peer) = gate::succeeded(epoch, &heard)
+                        && !planted::is(Bug::TwoPrimaries)
+                    {
                         tracing::warn!(epoch, peer = peer.name, theirs = peer.epoch, "succeeded: stopping at once");
                         return Ok(End::Succeeded);
+                    }
+                    if planted::is(Bug::Asynchronous) {
+                        self.starve_standbys().await;
                     }
                     looks = looks.wrapping_add(1);
                     if looks.is_multiple_of(PUBLISH_EVERY) {

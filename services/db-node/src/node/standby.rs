@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use planted::Bug;
 use protocol::db::{Lsn, Role};
 use tokio::{
     task::JoinSet,
@@ -247,6 +248,9 @@ impl Node {
             tracing::warn!("cannot stream from a healthy primary: this branch was given up");
             self.troubles.lost_branch = true;
             return Ok(Some(End::Decide));
+        }
+        if planted::is(Bug::StallStandby) || planted::is(Bug::TwoPrimaries) {
+            return self.misbehave_as_standby(standby).await;
         }
         Ok(None)
     }

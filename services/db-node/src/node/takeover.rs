@@ -129,7 +129,7 @@ impl Node {
     }
 
     /// With a grant in hand: votes for itself, feeds nobody any more, leaves recovery.
-    async fn promote(
+    pub(super) async fn promote(
         &mut self,
         standby: &mut Standby,
         epoch: u64,

@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use planted::Bug;
+
 use crate::config::{Config, Secrets};
 
 /// Replaces a file in one step, for the server never to read half of it. Not synced: every start writes these
@@ -132,7 +134,8 @@ impl Files {
 
     fn synchronous_standbys(&self) -> String {
         let peers = self.config.peers();
-        if peers.is_empty() {
+        let waits = !planted::is(Bug::Asynchronous) && !planted::is(Bug::TwoPrimaries);
+        if peers.is_empty() || !waits {
             return String::new();
         }
         let quoted: Vec<String> = peers.iter().map(|peer| format!("\"{peer}\"")).collect();

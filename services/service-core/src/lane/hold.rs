@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use planted::Steps;
+use protocol::failpoint::Moment;
 use rdkafka::error::KafkaError;
 use sqlx::{Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
@@ -102,6 +104,15 @@ enum Work<'m> {
     Tick,
 }
 
+impl Work<'_> {
+    fn steps(&self) -> Steps {
+        match self {
+            Self::Batch(batch) => Steps::of(batch.iter().map(|message| message.payload.as_slice())),
+            Self::Takeover | Self::Tick => Steps::default(),
+        }
+    }
+}
+
 impl<'a, W: LaneWorker> Hold<'a, W> {
     /// Reads where the lane stands and publishes again what may be missing on Kafka.
     async fn open(
@@ -184,9 +195,10 @@ impl<'a, W: LaneWorker> Hold<'a, W> {
     /// Commits one piece of work, with the lane's row where it moves, and queues its records. Conflicts are
     /// tried again for ever: there is nothing else to do with the lane.
     async fn transact(&mut self, work: &Work<'_>, upto: i64) -> Result<(), Lost> {
+        let steps = work.steps();
         let mut attempts = 0;
         let records = loop {
-            let error = match self.attempt(work, upto).await {
+            let error = match self.attempt(work, upto, &steps).await {
                 Ok(records) => break records,
                 Err(error) => error,
             };
@@ -214,12 +226,17 @@ impl<'a, W: LaneWorker> Hold<'a, W> {
         self.next_offset = upto;
         self.worker.committed();
         if moved || !records.is_empty() {
-            self.publishing.enqueue(records, upto).await;
+            self.publishing.enqueue(records, upto, steps).await;
         }
         Ok(())
     }
 
-    async fn attempt(&mut self, work: &Work<'_>, upto: i64) -> Result<Vec<Record>, Lost> {
+    async fn attempt(
+        &mut self,
+        work: &Work<'_>,
+        upto: i64,
+        steps: &Steps,
+    ) -> Result<Vec<Record>, Lost> {
         let tx = &mut self.connection;
         sqlx::raw_sql("begin isolation level serializable")
             .execute(&mut *tx)
@@ -254,7 +271,9 @@ impl<'a, W: LaneWorker> Hold<'a, W> {
                 return Err(Lost::Stolen);
             }
         }
+        steps.reach(Moment::BeforeCommit);
         sqlx::raw_sql("commit").execute(&mut *tx).await?;
+        steps.reach(Moment::AfterCommit);
         self.published_offset = published;
         Ok(records)
     }

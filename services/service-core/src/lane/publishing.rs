@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use planted::Steps;
+use protocol::failpoint::Moment;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -17,6 +19,7 @@ struct Committed {
     records: Vec<Record>,
     /// The lane's next offset after that transaction.
     upto: i64,
+    steps: Steps,
 }
 
 /// The queue to Kafka of one hold of the lane. Dropped: it stops, and the next holder publishes again.
@@ -35,8 +38,13 @@ impl Publishing {
     }
 
     /// Queues the records of a committed transaction.
-    pub(super) async fn enqueue(&self, records: Vec<Record>, upto: i64) {
-        if self.queue.send(Committed { records, upto }).await.is_err() {
+    pub(super) async fn enqueue(&self, records: Vec<Record>, upto: i64, steps: Steps) {
+        let committed = Committed {
+            records,
+            upto,
+            steps,
+        };
+        if self.queue.send(committed).await.is_err() {
             tracing::error!("the publishing task has ended");
         }
     }
@@ -65,13 +73,20 @@ async fn publish(
     mut waiting: mpsc::Receiver<Committed>,
     mark: watch::Sender<i64>,
 ) {
-    while let Some(Committed { records, upto }) = waiting.recv().await {
+    while let Some(committed) = waiting.recv().await {
+        let Committed {
+            records,
+            upto,
+            steps,
+        } = committed;
+        steps.reach(Moment::BeforePublish);
         let mut attempts = 0;
         while let Err(error) = producer.send_all(&records).await {
             attempts += 1;
             tracing::warn!(%error, attempts, records = records.len(), "publishing again");
             tokio::time::sleep(pause(attempts)).await;
         }
+        steps.reach(Moment::AfterPublish);
         mark.send_replace(upto);
     }
 }

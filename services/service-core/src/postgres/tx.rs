@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use planted::Bug;
 use rand::RngExt as _;
 use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 use tokio::time::Instant;
@@ -188,7 +189,7 @@ async fn committed<'env, T, E>(
     route: &Route,
     body: &mut impl Body<'env, T, E>,
 ) -> Result<T, TxError<E>> {
-    let mut tx = Tx::begin(route, "begin isolation level serializable").await?;
+    let mut tx = Tx::begin(route, begin()).await?;
     match body.run(&mut tx).await {
         Ok(value) => {
             tx.end("commit").await?;
@@ -202,6 +203,15 @@ async fn committed<'env, T, E>(
             tx.end("rollback").await?;
             Err(error)
         }
+    }
+}
+
+/// How every transaction that writes begins.
+fn begin() -> &'static str {
+    if planted::is(Bug::LostUpdate) {
+        "begin isolation level read committed"
+    } else {
+        "begin isolation level serializable"
     }
 }
 

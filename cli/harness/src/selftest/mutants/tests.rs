@@ -1,0 +1,95 @@
+use checker::{snapshot::Subject, verdict::Violation};
+
+use super::*;
+
+/// A label, whether it is only suspected, and an order that it names.
+type Found = (Label, bool, Option<i64>);
+
+fn judgement(verdict: Verdict, found: &[Found]) -> Judgement {
+    let violation = |(label, suspected, order): &Found| Violation {
+        label: *label,
+        check: label.check(),
+        suspected: *suspected,
+        subject: Subject::Database("stock".to_owned()),
+        orders: order.iter().copied().map(OrderId).collect(),
+        cause: 0,
+        text: String::new(),
+    };
+    let mut judgement = checker::sample::pass().judgement;
+    judgement.verdict = verdict;
+    judgement.violations = found.iter().map(violation).collect();
+    judgement
+}
+
+#[rstest::rstest]
+#[case::as_expected(Expected::Order(Double), Verdict::Violation, &[(Double, false, Some(7))], true)]
+#[case::another_label(Expected::Order(Double), Verdict::Violation, &[(Torn, false, Some(7))], false)]
+#[case::no_order(Expected::Order(Double), Verdict::Violation, &[(Double, false, None)], false)]
+#[case::only_suspected(Expected::Order(Double), Verdict::Unknown, &[(Double, true, Some(7))], false)]
+#[case::overlooked(Expected::Order(Double), Verdict::Pass, &[], false)]
+#[case::beside_others(Expected::OneOf([LostAck, Torn]), Verdict::Violation, &[(Double, false, Some(1)), (Torn, false, Some(7))], true)]
+#[case::of_a_database(Expected::Database(SplitBrain), Verdict::Violation, &[(SplitBrain, false, None)], true)]
+#[case::healthy(Expected::Pass, Verdict::Pass, &[], true)]
+#[case::false_alarm(Expected::Pass, Verdict::Violation, &[(Torn, false, Some(7))], false)]
+#[case::nothing_known(Expected::Pass, Verdict::Unknown, &[], false)]
+fn a_mutant_is_caught_under_its_own_name_only(
+    #[case] expected: Expected,
+    #[case] verdict: Verdict,
+    #[case] found: &[Found],
+    #[case] caught: bool,
+) {
+    let judgement = judgement(verdict, found);
+    let outcome = Outcome::of(expected, &judgement, Duration::ZERO);
+    assert_eq!(outcome.caught, caught);
+    if caught && !matches!(expected, Expected::Pass | Expected::Database(_)) {
+        assert_eq!(outcome.order, Some(OrderId(7)));
+    }
+}
+
+#[test]
+fn every_mutant_has_a_name_of_its_own_and_a_scenario_that_is_well_formed() {
+    let mut names: Vec<&str> = MUTANTS.iter().map(|mutant| mutant.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), MUTANTS.len());
+    for mutant in &MUTANTS {
+        assert!(mutant.mix.parse::<Mix>().is_ok(), "{}", mutant.name);
+        let file = crate::project::Project::find(Some(std::path::Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../.."
+        ))))
+        .unwrap();
+        let mut scenario = mutant.scenario();
+        if mutant.profile == Profile::Small {
+            scenario.stack.profile = crate::scenario::ProfileName::Small;
+        }
+        let mistakes = crate::scenario::suite::check(&file, &scenario).unwrap();
+        assert!(mistakes.is_empty(), "{}: {mistakes:?}", mutant.name);
+    }
+    for name in QUICK {
+        assert!(MUTANTS.iter().any(|mutant| mutant.name == name), "{name}");
+    }
+}
+
+#[test]
+fn every_label_is_somebodys() {
+    let expected: Vec<Label> = MUTANTS
+        .iter()
+        .flat_map(|mutant| mutant.expected.labels())
+        .collect();
+    for label in [
+        PhantomRefund,
+        Double,
+        Torn,
+        LostAck,
+        Phantom,
+        CreditLeak,
+        Overspend,
+        Reverted,
+        SplitBrain,
+        Diverged,
+        Stuck,
+    ] {
+        assert!(expected.contains(&label), "{label}");
+    }
+}
