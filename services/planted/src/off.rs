@@ -21,10 +21,16 @@ pub const fn start() -> io::Result<()> {
 }
 
 /// The steps that a transaction takes, for the failpoints around it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Steps;
 
 impl Steps {
+    /// No step of a saga.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self
+    }
+
     /// The steps that these messages ask for.
     #[must_use]
     pub fn of<'a>(_messages: impl IntoIterator<Item = &'a [u8]>) -> Self {

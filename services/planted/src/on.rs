@@ -81,10 +81,16 @@ fn arm() -> Result<(), String> {
 }
 
 /// The steps that a transaction takes, for the failpoints around it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Steps(BTreeSet<&'static str>);
 
 impl Steps {
+    /// No step of a saga.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
     /// The steps that these messages ask for.
     #[must_use]
     pub fn of<'a>(messages: impl IntoIterator<Item = &'a [u8]>) -> Self {

@@ -108,7 +108,7 @@ impl Work<'_> {
     fn steps(&self) -> Steps {
         match self {
             Self::Batch(batch) => Steps::of(batch.iter().map(|message| message.payload.as_slice())),
-            Self::Takeover | Self::Tick => Steps::default(),
+            Self::Takeover | Self::Tick => Steps::none(),
         }
     }
 }
