@@ -467,7 +467,7 @@ pub struct Slo {
         skip_serializing_if = "Option::is_none"
     )]
     pub server_errors: Option<AtMost<Number>>,
-    /// Operations that were served of those that were due.
+    /// Operations that were served of those that were due. Half of them unless told.
     #[serde(
         rename = "served_ratio",
         default,

@@ -13,6 +13,8 @@ use crate::{
     },
 };
 
+/// What every run must serve of what was due, unless told: a shop that was mostly down is no PASS.
+const SERVED_RATIO_MIN: f64 = 0.5;
 /// How long a fault waits for its condition unless told.
 const WITHIN: Span = Span::seconds(60);
 
@@ -108,7 +110,10 @@ impl Scenario {
             first_checkout_ms_max: slo.first_ok.map(|bound| bound.0.millis()),
             gap_ms_max: slo.longest_gap.map(|bound| bound.0.millis()),
             checkout_p99_ms_max: slo.p99.map(|bound| bound.0.millis()),
-            served_ratio_min: slo.served_ratio.map(|bound| bound.0.ratio()),
+            served_ratio_min: Some(
+                slo.served_ratio
+                    .map_or(SERVED_RATIO_MIN, |bound| bound.0.ratio()),
+            ),
             server_errors_max: slo.server_errors.map(|bound| bound.0.0),
         }
     }
