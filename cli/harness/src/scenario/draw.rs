@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::{Choice, Random};
+use super::step::{Choice, Random};
 
 /// One drawn fault.
 #[derive(Debug, Clone, PartialEq, Eq)]

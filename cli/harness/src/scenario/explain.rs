@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Scenario, Step, quantity::Span};
+use super::{Scenario, quantity::Span};
 use crate::{
     run::plan::{Count, FaultPlan, StepPlan},
     units::human,
@@ -233,17 +233,4 @@ slo: {{ checkout.first_ok: \"<= 10s\" }}
 ",
         Span::seconds(15)
     )
-}
-
-impl Step {
-    /// A stretch of load.
-    #[must_use]
-    pub fn stretch(length: Duration) -> Self {
-        Self {
-            load: Some(super::Stretch {
-                length: Span(length),
-            }),
-            ..Self::default()
-        }
-    }
 }

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use checker::{Budgets, evidence::Expected};
 
-use super::{Kill, Scenario, Step, condition::Condition, quantity::Span};
+use super::{
+    Scenario,
+    condition::Condition,
+    quantity::Span,
+    step::{Kill, Step},
+};
 use crate::{
     load::{Data, Profile},
     run::{

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Scenario, file::Mistake, tags::Tags, validate::world};
+use super::{Scenario, file::Mistake, tags::Tags, world::world};
 use crate::{
     error::{Error, Result},
     project::{Profile, Project},

@@ -14,7 +14,11 @@ use protocol::OrderId;
 use crate::{
     load::Mix,
     project::Profile,
-    scenario::{Kill, Load, Scenario, Settle, Step, Stretch, quantity::Span},
+    scenario::{
+        Load, Scenario, Settle,
+        quantity::Span,
+        step::{Kill, Step},
+    },
 };
 
 /// The seed of every run: a bug that was caught once is caught again.
@@ -211,11 +215,7 @@ impl Mutant {
             mix: self.mix.parse().unwrap_or_else(|_wrong| Mix::default()),
             ..Load::default()
         };
-        let stretch = |length| Step {
-            load: Some(Stretch { length }),
-            ..Step::default()
-        };
-        let mut timeline = vec![stretch(LOAD)];
+        let mut timeline = vec![Step::stretch(LOAD.0)];
         if let Some(target) = self.kill {
             timeline.push(Step {
                 kill: Some(Kill {
@@ -224,7 +224,7 @@ impl Mutant {
                 }),
                 ..Step::default()
             });
-            timeline.push(stretch(LOAD));
+            timeline.push(Step::stretch(LOAD.0));
         }
         let name = format!("selftest-{}", self.name);
         let mut scenario = Scenario::of(name, Some(SEED), load, timeline);

@@ -2,10 +2,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use rstest::rstest;
 
-use super::world;
 use crate::{
     project::{Profile, Project},
-    scenario::{Scenario, explain::template, place::Place, schema, suite},
+    scenario::{Scenario, explain::template, place::Place, schema, suite, world::world},
     stack::compose::File,
     target::World,
 };
