@@ -12,7 +12,8 @@ use harness::run::plan::SettlePlan;
 use harness::run::{self, Prepared, Report};
 use harness::rundir::file_name;
 use harness::scenario::quantity::Span;
-use harness::scenario::{CountOf, Kill, Scenario, Step};
+use harness::scenario::Scenario;
+use harness::scenario::step::{CountOf, Kill, Step};
 
 use super::{load, targets, verify};
 use crate::cli::{ChaosArgs, ChaosCommand};

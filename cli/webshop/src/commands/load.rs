@@ -4,7 +4,8 @@ use harness::load::{Figures, Offered};
 use harness::recorder::unix_ms;
 use harness::run::{self, Report};
 use harness::scenario::quantity::{Rate, Span};
-use harness::scenario::{Load, Scenario, Step};
+use harness::scenario::step::Step;
+use harness::scenario::{Load, Scenario};
 use harness::units::human;
 
 use crate::cli::{LoadArgs, ShapeArgs};

@@ -34,6 +34,7 @@ fn every_command_explains_itself() {
         "run",
         "scenario",
         "verify",
+        "selftest",
         "report",
         "history",
         "completions",
