@@ -67,6 +67,17 @@ pub struct Cluster {
     pub cancel: CancellationToken,
 }
 
+impl Cluster {
+    /// The same, for what must be done even after the user asked to stop.
+    #[must_use]
+    pub fn uncancelled(&self) -> Self {
+        Self {
+            cancel: CancellationToken::new(),
+            ..self.clone()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -84,6 +84,8 @@ pub enum Error {
         existing: String,
         wanted: String,
     },
+    #[error("stack `{stack}` runs release images, which have no failpoints")]
+    NoFailpoints { stack: String },
     #[error("stack `{stack}` is not deployed")]
     NoStack { stack: String },
     #[error("`{stack}` is not the name of a stack")]
@@ -197,6 +199,7 @@ impl Error {
             | Self::UnknownService { .. }
             | Self::BadStackName { .. }
             | Self::ProfileMismatch { .. }
+            | Self::NoFailpoints { .. }
             | Self::UnknownTarget { .. }
             | Self::Run { .. }
             | Self::NoRun { .. }
@@ -247,6 +250,9 @@ impl Error {
             ),
             Self::ProfileMismatch { stack, existing, .. } => format!(
                 "keep it (--profile {existing}), or remove it first: webshop --stack {stack} down --volumes"
+            ),
+            Self::NoFailpoints { stack } => format!(
+                "webshop --stack {stack} up --test-images, or run scenarios without a `crash`"
             ),
             Self::NoStack { stack } => format!("bring it up: webshop --stack {stack} up"),
             Self::BadStackName { .. } => {

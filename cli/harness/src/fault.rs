@@ -1,5 +1,6 @@
 //! Faults: injected by the engine, proved by what is seen afterwards, and healed.
 
+mod failpoint;
 mod observe;
 mod proof;
 
@@ -13,11 +14,12 @@ use crate::{
     agent::Agent,
     cluster::Cluster,
     error::{Error, Result},
+    image::is_test_image,
     recorder::Recorder,
-    run::plan::{Count, FaultPlan},
+    run::plan::{Action, Count, FaultPlan},
     stack::{NAMESPACE_LABEL, label_filter},
     target::{Target, Victim, World},
-    tasks,
+    tasks::{self, Running},
     wait::{self, Limit, Look},
 };
 
@@ -58,7 +60,12 @@ async fn nodes(cluster: &Cluster, agent: &Agent) -> Result<World> {
 /// # Errors
 /// As [`World::resolve`]; two primaries only if they last.
 pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Result<Vec<Victim>> {
-    let Ok(target) = plan.kill.parse::<Target>();
+    let (kill, count) = match &plan.action {
+        Action::Kill { kill, count } => (kill, *count),
+        // Every replica: which of them will get there first nobody knows.
+        Action::Crash { crash } => (&crash.step.service.to_owned(), Count::All),
+    };
+    let Ok(target) = kill.parse::<Target>();
     let limit = Limit::new(SPLIT_BRAIN_LASTS, Duration::from_millis(250));
     let mut last = None;
     let look = async || match world(cluster, agent)
@@ -78,7 +85,7 @@ pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Resu
         Err(timeout @ Error::Timeout { .. }) => return Err(last.unwrap_or(timeout)),
         Err(error) => return Err(error),
     };
-    choose(victims, &target, plan.count, plan.seed)
+    choose(victims, &target, count, plan.seed)
 }
 
 /// As many of the matching tasks as were asked for, chosen by the seed.
@@ -106,31 +113,42 @@ fn choose(
     Ok(victims)
 }
 
-/// Kills the containers of all victims at once.
+/// Does it to all victims at once, and gives the time of each on the run's clock.
 ///
 /// # Errors
-/// The engine refused; a container that is already gone is such a refusal, for then nothing was killed.
-pub async fn kill(cluster: &Cluster, recorder: &Recorder, victims: &[Victim]) -> Result<Vec<u64>> {
+/// The engine refused; a container that is already gone is such a refusal, for then nothing was done to it.
+pub async fn inject(
+    cluster: &Cluster,
+    recorder: &Recorder,
+    action: &Action,
+    victims: &[Victim],
+) -> Result<Vec<u64>> {
     let mut injected = Vec::new();
-    for victim in victims {
-        recorder
-            .event("fault", &victim.task.name(), "killing its container")
-            .await;
-        injected.push(recorder.clock().now_us());
-        let options = KillContainerOptions {
-            signal: "KILL".to_owned(),
+    for Victim { task, .. } in victims {
+        let what = match action {
+            Action::Kill { .. } => "killing its container".to_owned(),
+            Action::Crash { crash } => format!("arming {crash}"),
         };
-        cluster
-            .engine
-            .docker()
-            .kill_container(&victim.task.container, Some(options))
-            .await
-            .map_err(|error| {
-                let action = format!("kill the container of {}", victim.task.name());
-                Error::docker(action, error)
-            })?;
+        recorder.event("fault", &task.name(), what).await;
+        injected.push(recorder.clock().now_us());
+        match action {
+            Action::Kill { .. } => kill(cluster, task).await?,
+            Action::Crash { crash } => failpoint::arm(cluster, task, *crash).await?,
+        }
     }
     Ok(injected)
+}
+
+async fn kill(cluster: &Cluster, task: &Running) -> Result<()> {
+    let options = KillContainerOptions {
+        signal: "KILL".to_owned(),
+    };
+    cluster
+        .engine
+        .docker()
+        .kill_container(&task.container, Some(options))
+        .await
+        .map_err(|error| Error::docker(format!("kill the container of {}", task.name()), error))
 }
 
 /// A planned fault that never came to be.
@@ -138,7 +156,7 @@ pub async fn kill(cluster: &Cluster, recorder: &Recorder, victims: &[Victim]) ->
 pub fn never(plan: &FaultPlan, why: &str) -> FaultEvidence {
     FaultEvidence {
         name: plan.name(),
-        target: plan.kill.clone(),
+        target: plan.action.target(),
         injected_us: None,
         effective_us: None,
         seen: Vec::new(),
@@ -157,7 +175,7 @@ pub async fn paused(cluster: &Cluster) -> Result<Vec<String>> {
     Ok(containers(cluster, "paused")
         .await?
         .into_iter()
-        .map(|(_, name)| name)
+        .map(|container| container.task)
         .collect())
 }
 
@@ -167,20 +185,35 @@ pub async fn paused(cluster: &Cluster) -> Result<Vec<String>> {
 /// The engine refused.
 pub async fn clear(cluster: &Cluster) -> Result<Vec<String>> {
     let mut done = Vec::new();
-    for (id, name) in containers(cluster, "paused").await? {
+    for Container { id, task, .. } in containers(cluster, "paused").await? {
         cluster
             .engine
             .docker()
             .unpause_container(&id)
             .await
-            .map_err(|error| Error::docker(format!("unpause {name}"), error))?;
-        done.push(format!("unpaused {name}"));
+            .map_err(|error| Error::docker(format!("unpause {task}"), error))?;
+        done.push(format!("unpaused {task}"));
+    }
+    for Container { id, task, image } in containers(cluster, "running").await? {
+        if is_test_image(&image)
+            && let Some(point) = failpoint::disarm(cluster, &id, &task).await?
+        {
+            done.push(format!("disarmed {point} in {task}"));
+        }
     }
     Ok(done)
 }
 
-/// Id and task name of the stack's containers in that state.
-async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<(String, String)>> {
+/// A container of the stack.
+struct Container {
+    id: String,
+    /// The name of its task.
+    task: String,
+    image: String,
+}
+
+/// The stack's containers in that state.
+async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<Container>> {
     const TASK: &str = "com.docker.swarm.task.name";
     let mut filters = label_filter(NAMESPACE_LABEL, cluster.stack.as_str());
     filters.insert("status".to_owned(), vec![status.to_owned()]);
@@ -197,14 +230,19 @@ async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<(String, Stri
         .map_err(|error| Error::docker("list the stack's containers", error))?;
     Ok(found
         .into_iter()
-        .filter_map(|container| Some((container.id?, container.labels?.get(TASK)?.clone())))
+        .filter_map(|container| {
+            Some(Container {
+                id: container.id?,
+                task: container.labels?.get(TASK)?.clone(),
+                image: container.image?,
+            })
+        })
         .collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tasks::Running;
 
     fn victims(count: i64) -> Vec<Victim> {
         (1..=count)

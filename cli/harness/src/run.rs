@@ -121,7 +121,7 @@ pub async fn mark(cluster: &Cluster, overview: &Overview) -> Result<StackMark> {
 /// Checks that the run can begin: the stack is there, and every target means something.
 ///
 /// # Errors
-/// [`Error::NoStack`], or a target that cannot be resolved.
+/// [`Error::NoStack`], [`Error::NoFailpoints`], or a target that cannot be resolved.
 pub async fn prepare(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
     let overview = Overview::of_deployed(cluster).await?;
     let stack = mark(cluster, &overview).await?;
@@ -132,6 +132,11 @@ pub async fn prepare(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
     let client = client(cluster, &overview, timeout)?;
     let agent = Agent::new(cluster);
     let mut plan = Plan::new(shape, stack);
+    if plan.needs_failpoints() && !overview.has_failpoints() {
+        return Err(Error::NoFailpoints {
+            stack: cluster.stack.to_string(),
+        });
+    }
     let mut victims = Vec::new();
     for fault in plan.faults() {
         victims.push(fault::resolve(cluster, &agent, fault).await?);
@@ -252,6 +257,9 @@ impl Prepared {
             },
             None => None,
         };
+        if let Err(error) = self.heal().await {
+            evidence.harness_errors.push(error.to_string());
+        }
         let interrupted = self.cluster.cancel.is_cancelled();
         let how = if interrupted { "interrupted" } else { "ended" };
         recorder.event("phase", "load", how).await;
@@ -282,6 +290,14 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// Ends what the faults have left, even after an interruption.
+    async fn heal(&self) -> Result<()> {
+        for healed in fault::clear(&self.cluster).await? {
+            self.cluster.events.note(healed);
+        }
+        Ok(())
+    }
+
     /// Begins to send; nothing where the plan has no load.
     fn start_load(
         &self,

@@ -109,6 +109,20 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub struct Stack {
     #[serde(default)]
     pub profile: ProfileName,
+    /// Which build of the services and database nodes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub images: ImagesName,
+}
+
+/// A build of the services and database nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImagesName {
+    /// What people run.
+    #[default]
+    Release,
+    /// With failpoints, for steps that crash a service at one of them.
+    Test,
 }
 
 /// A profile of the stack.

@@ -11,8 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio_util::sync::CancellationToken;
-
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
@@ -59,11 +57,7 @@ pub async fn try_one(
     remove::down(cluster, true, STACK_MAX).await?;
     let tried = judge(cluster, project, runs, mutant, images, start).await;
     // Also after Ctrl-C, which has cancelled everything else.
-    let cleaning = Cluster {
-        cancel: CancellationToken::new(),
-        ..cluster.clone()
-    };
-    let removed = remove::down(&cleaning, true, STACK_MAX).await;
+    let removed = remove::down(&cluster.uncancelled(), true, STACK_MAX).await;
     let tried = tried?;
     removed?;
     Ok(tried)

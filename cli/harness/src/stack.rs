@@ -16,6 +16,8 @@ mod variables;
 
 use std::collections::HashMap;
 
+pub use secrets::volumes;
+
 /// The stack that something belongs to.
 pub const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
 /// The image of a service as the stack file names it.

@@ -6,7 +6,7 @@ use protocol::{
     db::{Lsn, NodeState, Role},
 };
 
-use crate::run::plan::{Count, FaultPlan};
+use crate::run::plan::{Action, Count, FaultPlan};
 
 /// A database node that answers; its timeline is its epoch.
 pub(crate) fn node(name: &str, role: Role, epoch: u64, lsn: u64) -> Node {
@@ -32,8 +32,10 @@ pub(crate) fn node(name: &str, role: Role, epoch: u64, lsn: u64) -> Node {
 /// A fault of the plan, injected at once.
 pub(crate) fn kill(target: &str) -> FaultPlan {
     FaultPlan {
-        kill: target.to_owned(),
-        count: Count::Default,
+        action: Action::Kill {
+            kill: target.to_owned(),
+            count: Count::Default,
+        },
         after_ms: 0,
         when: None,
         within_ms: 0,

@@ -38,7 +38,7 @@ pub fn is(bug: Bug) -> bool {
     PLANTED.get() == Some(&bug)
 }
 
-/// Plants the bug that the environment names, and crashes at a failpoint when it is told to. Needs a runtime.
+/// Plants the bug that the environment names, and arms the failpoint that it is told of. Needs a runtime.
 ///
 /// # Errors
 /// There is no such bug, or no signal handler can be set.
@@ -57,7 +57,7 @@ pub fn start() -> io::Result<()> {
     tokio::spawn(async move {
         while told.recv().await.is_some() {
             if let Err(error) = arm() {
-                tracing::error!(error, "no failpoint is armed");
+                tracing::error!(error, "cannot arm a failpoint");
             }
         }
     });
@@ -74,6 +74,13 @@ fn named(name: &str) -> io::Result<Bug> {
 
 fn arm() -> Result<(), String> {
     let text = std::fs::read_to_string(FILE).map_err(|error| format!("{FILE}: {error}"))?;
+    for point in Failpoint::all() {
+        fail::remove(point.to_string());
+    }
+    if text.trim().is_empty() {
+        tracing::warn!("disarmed");
+        return Ok(());
+    }
     let point: Failpoint = text.trim().parse()?;
     fail::cfg(point.to_string(), "return")?;
     tracing::warn!(%point, "armed");

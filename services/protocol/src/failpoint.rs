@@ -5,7 +5,9 @@
 
 use std::{fmt, str::FromStr};
 
-/// Holds the name of the failpoint at which the process is to crash. It is read again on `SIGHUP`.
+use serde::{Deserialize, Serialize};
+
+/// Holds the name of the failpoint at which the process is to crash; empty: at none. It is read again on `SIGHUP`.
 pub const FILE: &str = "/tmp/failpoint";
 
 /// A step of the saga: the service that takes it, and the message that asks for it.
@@ -66,7 +68,8 @@ impl Moment {
 }
 
 /// One failpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Failpoint {
     pub step: Step,
     pub moment: Moment,
@@ -94,6 +97,20 @@ impl FromStr for Failpoint {
         Self::all()
             .find(|point| point.to_string() == text)
             .ok_or_else(|| format!("there is no failpoint `{text}`"))
+    }
+}
+
+impl TryFrom<String> for Failpoint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Failpoint> for String {
+    fn from(point: Failpoint) -> Self {
+        point.to_string()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use checker::{Budgets, evidence::Expected};
+use protocol::failpoint::Failpoint;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -79,9 +80,15 @@ pub struct BaselinePlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepPlan {
-    Kill(FaultPlan),
-    Wait { until: Condition, timeout_ms: u64 },
-    Load { length_ms: u64 },
+    #[serde(alias = "kill")]
+    Fault(FaultPlan),
+    Wait {
+        until: Condition,
+        timeout_ms: u64,
+    },
+    Load {
+        length_ms: u64,
+    },
 }
 
 impl StepPlan {
@@ -89,14 +96,14 @@ impl StepPlan {
     #[must_use]
     pub fn fault(&self) -> Option<&FaultPlan> {
         match self {
-            Self::Kill(fault) => Some(fault),
+            Self::Fault(fault) => Some(fault),
             Self::Wait { .. } | Self::Load { .. } => None,
         }
     }
 
     pub(crate) fn fault_mut(&mut self) -> Option<&mut FaultPlan> {
         match self {
-            Self::Kill(fault) => Some(fault),
+            Self::Fault(fault) => Some(fault),
             Self::Wait { .. } | Self::Load { .. } => None,
         }
     }
@@ -105,8 +112,8 @@ impl StepPlan {
 /// A fault that is to be injected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultPlan {
-    pub kill: String,
-    pub count: Count,
+    #[serde(flatten)]
+    pub action: Action,
     /// From the end of the step before.
     pub after_ms: u64,
     /// What must be seen first.
@@ -119,11 +126,35 @@ pub struct FaultPlan {
     pub seed: u64,
 }
 
+/// What a fault does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Action {
+    /// Kills the containers of so many of the tasks that a target names.
+    Kill { kill: String, count: Count },
+    /// Lets each replica of the failpoint's service crash when it next gets there.
+    Crash { crash: Failpoint },
+}
+
+impl Action {
+    /// What it is aimed at, as the scenario says it.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self {
+            Self::Kill { kill, .. } => kill.clone(),
+            Self::Crash { crash } => crash.to_string(),
+        }
+    }
+}
+
 impl FaultPlan {
     /// As evidence and reports call it.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("kill {}", self.kill)
+        match &self.action {
+            Action::Kill { kill, .. } => format!("kill {kill}"),
+            Action::Crash { crash } => format!("crash {crash}"),
+        }
     }
 
     /// When, after the step before.
@@ -206,6 +237,13 @@ impl Plan {
         }
     }
 
+    /// Whether the services must have failpoints.
+    #[must_use]
+    pub fn needs_failpoints(&self) -> bool {
+        self.faults()
+            .any(|fault| matches!(fault.action, Action::Crash { .. }))
+    }
+
     /// The faults among the steps.
     pub fn faults(&self) -> impl Iterator<Item = &FaultPlan> {
         self.steps.iter().filter_map(StepPlan::fault)
@@ -240,5 +278,20 @@ mod tests {
         for wrong in ["0", "-1", "some", ""] {
             assert!(wrong.parse::<Count>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_fault_says_what_it_does_under_a_key_of_its_own() {
+        let kill = r#"{"kill":{"kill":"redis","count":"all","after_ms":0,"when":null,"within_ms":9,"seed":1}}"#;
+        let step: StepPlan = serde_json::from_str(kill).unwrap();
+        assert_eq!(step.fault().unwrap().name(), "kill redis");
+        let crash = kill.replace(
+            r#""kill":"redis","count":"all""#,
+            r#""crash":"reserve.before-commit""#,
+        );
+        let step: StepPlan = serde_json::from_str(&crash).unwrap();
+        assert_eq!(step.fault().unwrap().name(), "crash reserve.before-commit");
+        let again = serde_json::to_string(&step).unwrap();
+        assert_eq!(serde_json::from_str::<StepPlan>(&again).unwrap(), step);
     }
 }

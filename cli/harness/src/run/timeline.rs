@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AFTERWARDS, OVERTIME_MAX,
-    plan::{BaselinePlan, FaultPlan, Plan, StepPlan},
+    plan::{Action, BaselinePlan, FaultPlan, Plan, StepPlan},
     split_brain,
 };
 use crate::{
@@ -127,7 +127,7 @@ impl Timeline<'_> {
         }
         for step in &self.plan.steps {
             match step {
-                StepPlan::Kill(fault) => self.kill(fault, &mut played).await,
+                StepPlan::Fault(fault) => self.fault(fault, &mut played).await,
                 StepPlan::Wait { until, timeout_ms } => {
                     let limit = Duration::from_millis(*timeout_ms);
                     if let Waited::InVain(why) = self.wait_for(until, limit, &mut played).await {
@@ -195,7 +195,7 @@ impl Timeline<'_> {
         }
     }
 
-    async fn kill(&self, fault: &FaultPlan, played: &mut Played) {
+    async fn fault(&self, fault: &FaultPlan, played: &mut Played) {
         if self.plan.load.is_some() {
             self.pass(fault.after(), played).await;
         }
@@ -248,7 +248,7 @@ impl Timeline<'_> {
             ..
         } = &self.observer;
         let victims = fault::resolve(cluster, agent, fault).await?;
-        let injected = fault::kill(cluster, recorder, &victims).await?;
+        let injected = fault::inject(cluster, recorder, &fault.action, &victims).await?;
         let proofs: Vec<Proof> = victims
             .into_iter()
             .zip(injected)
@@ -256,9 +256,10 @@ impl Timeline<'_> {
             .collect();
         for proof in &proofs {
             let name = proof.victim().task.name();
-            cluster
-                .events
-                .note(format!("killed {name} ({})", fault.kill));
+            cluster.events.note(match &fault.action {
+                Action::Kill { kill, .. } => format!("killed {name} ({kill})"),
+                Action::Crash { crash } => format!("{name} is to crash at {crash}"),
+            });
         }
         Ok(proofs)
     }

@@ -2,9 +2,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Scenario, quantity::Span};
+use super::{ImagesName, Scenario, quantity::Span};
 use crate::{
-    run::plan::{Count, FaultPlan, StepPlan},
+    run::plan::{Action, Count, FaultPlan, StepPlan},
     units::human,
 };
 
@@ -30,8 +30,12 @@ impl Scenario {
         };
         writeln!(
             out,
-            "\nSeed {seed}. Tags: {tags}. Stack: {:?} profile.",
-            self.stack.profile
+            "\nSeed {seed}. Tags: {tags}. Stack: {:?} profile{}.",
+            self.stack.profile,
+            match self.stack.images {
+                ImagesName::Release => "",
+                ImagesName::Test => ", test images",
+            }
         )?;
         writeln!(
             out,
@@ -80,7 +84,7 @@ impl Scenario {
         }
         for step in self.steps(seed) {
             match step {
-                StepPlan::Kill(fault) => {
+                StepPlan::Fault(fault) => {
                     clock.pass(fault.after());
                     clock.line(out, &fault_text(&fault))?;
                     clock.vague |= fault.when.is_some();
@@ -188,13 +192,25 @@ impl Clock {
     }
 }
 
+fn action_text(action: &Action) -> String {
+    match action {
+        Action::Kill { kill, count } => {
+            let count = match count {
+                Count::All => "all tasks of ".to_owned(),
+                Count::Exactly(count) => format!("{count} tasks of "),
+                Count::Default => String::new(),
+            };
+            format!("kill {count}{kill}")
+        }
+        Action::Crash { crash } => format!(
+            "each replica of {} crashes when it gets to {crash}",
+            crash.step.service
+        ),
+    }
+}
+
 fn fault_text(fault: &FaultPlan) -> String {
-    let count = match fault.count {
-        Count::All => "all tasks of ".to_owned(),
-        Count::Exactly(count) => format!("{count} tasks of "),
-        Count::Default => String::new(),
-    };
-    let mut text = format!("kill {count}{}", fault.kill);
+    let mut text = action_text(&fault.action);
     if let Some(when) = &fault.when {
         let limit = human(Duration::from_millis(fault.within_ms));
         text += &format!(", once {when} (within {limit}, else UNKNOWN)");

@@ -8,13 +8,13 @@ use super::{
     Scenario,
     condition::Condition,
     quantity::Span,
-    step::{Kill, Step},
+    step::{Crash, Kill, Step},
 };
 use crate::{
     load::{Data, Profile},
     run::{
         OVERTIME_MAX, Shape,
-        plan::{BaselinePlan, Count, FaultPlan, LoadPlan, SettlePlan, StepPlan},
+        plan::{Action, BaselinePlan, Count, FaultPlan, LoadPlan, SettlePlan, StepPlan},
     },
 };
 
@@ -68,7 +68,9 @@ impl Scenario {
         let mut steps = Vec::new();
         for (place, step) in (0..).zip(&self.timeline) {
             if let Some(kill) = &step.kill {
-                steps.push(StepPlan::Kill(step.fault(kill, seed)));
+                steps.push(StepPlan::Fault(step.fault(kill.action(), seed)));
+            } else if let Some(crash) = step.crash.as_ref().and_then(Crash::action) {
+                steps.push(StepPlan::Fault(step.fault(crash, seed)));
             } else if let Some(wait) = &step.wait {
                 steps.push(StepPlan::Wait {
                     until: wait.until.value.clone(),
@@ -87,7 +89,8 @@ impl Scenario {
                         within: Some(Span::seconds(120)),
                         ..Step::default()
                     };
-                    steps.push(StepPlan::Kill(step.fault(&drawn.fault.kill, seed)));
+                    let action = drawn.fault.kill.action();
+                    steps.push(StepPlan::Fault(step.fault(action, seed)));
                 }
             }
         }
@@ -131,13 +134,29 @@ fn room(at_most: u32) -> Condition {
         .unwrap_or_else(|_wrong| unreachable!("the text is made here"))
 }
 
+impl Kill {
+    fn action(&self) -> Action {
+        Action::Kill {
+            kill: self.target.value.clone(),
+            count: self.count.map_or(Count::Default, |count| count.0),
+        }
+    }
+}
+
+impl Crash {
+    /// Nothing where there is no such failpoint, which validation refuses.
+    fn action(&self) -> Option<Action> {
+        let crash = self.at.parse().ok()?;
+        Some(Action::Crash { crash })
+    }
+}
+
 impl Step {
-    fn fault(&self, kill: &Kill, seed: u64) -> FaultPlan {
+    fn fault(&self, action: Action, seed: u64) -> FaultPlan {
         let expect = self.expect.unwrap_or_default();
         let ms = |span: Option<Span>| span.map(Span::millis);
         FaultPlan {
-            kill: kill.target.value.clone(),
-            count: kill.count.map_or(Count::Default, |count| count.0),
+            action,
             after_ms: self.after.millis(),
             when: self.when.as_ref().map(|when| when.value.clone()),
             within_ms: self.within.unwrap_or(WITHIN).millis(),
@@ -156,7 +175,7 @@ fn lengths(baseline: Option<&BaselinePlan>, steps: &[StepPlan]) -> (Duration, Du
     let (mut least, mut most) = baseline.map_or((0, 0), |b| (b.length_ms, b.timeout_ms));
     for step in steps {
         match step {
-            StepPlan::Kill(fault) => {
+            StepPlan::Fault(fault) => {
                 least += fault.after_ms;
                 let waits = fault.when.as_ref().map_or(0, |_| fault.within_ms);
                 most += fault.after_ms.max(waits);

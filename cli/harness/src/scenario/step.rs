@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::failpoint::Failpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +13,16 @@ use super::{
 };
 use crate::run::plan::Count;
 
-/// One step of the timeline: exactly one of `kill`, `wait`, `load` and `random`.
+/// One step of the timeline: exactly one of `kill`, `crash`, `wait`, `load` and `random`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Kill the containers of tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill: Option<Kill>,
+    /// Let a service crash at one of its failpoints. Needs `stack: { images: test }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crash: Option<Crash>,
     /// Wait for something to be seen, with the load going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
@@ -43,6 +47,12 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it breaks something once.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        self.kill.is_some() || self.crash.is_some()
+    }
+
     /// A stretch of load.
     #[must_use]
     pub fn stretch(length: Duration) -> Self {
@@ -64,6 +74,22 @@ pub struct Kill {
     /// How many of the tasks that it names. One, or all where the name says so, unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<CountOf>,
+}
+
+/// A place at which every replica of a service crashes when it next gets there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Crash {
+    /// A step of the saga and a moment of it, such as `reserve.before-commit`.
+    #[schemars(extend("enum" = Crash::names()))]
+    pub at: Placed<String>,
+}
+
+impl Crash {
+    /// Every failpoint there is.
+    pub(crate) fn names() -> Vec<String> {
+        Failpoint::all().map(|point| point.to_string()).collect()
+    }
 }
 
 /// A number above 0, or `all`.

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use protocol::db::Role;
+use protocol::{db::Role, failpoint::Failpoint};
 
 use super::{
-    Scenario, VERSION,
+    ImagesName, Scenario, VERSION,
     file::Mistake,
     place::Place,
-    step::{Kill, Step},
+    step::{Crash, Kill, Step},
 };
 use crate::{
     cluster::StackName,
     error::Error,
     run::plan::Count,
-    target::{Target, Victim, World},
+    target::{Target, Victim, World, near},
 };
 
 impl Scenario {
@@ -108,6 +108,9 @@ impl Scenario {
         let mut hit_database = false;
         for step in &self.timeline {
             check_step(step, step.place, found);
+            if let Some(crash) = &step.crash {
+                self.check_crash(step, crash, found);
+            }
             let kills: Vec<&Kill> = match (&step.kill, &step.random) {
                 (Some(kill), _) => vec![kill],
                 (None, Some(random)) => {
@@ -149,11 +152,35 @@ impl Scenario {
             found.say(self.name.place, "the timeline is empty", hint);
             return;
         };
-        if last.kill.is_some() || last.random.is_some() {
+        if last.is_fault() || last.random.is_some() {
             found.say(
                 last.place,
                 "nothing follows this fault, so nobody would see the shop serve again",
                 "end the timeline with `- load: { for: 20s }`",
+            );
+        }
+    }
+
+    fn check_crash(&self, step: &Step, crash: &Crash, found: &mut Found) {
+        let place = crash.at.place;
+        if crash.at.parse::<Failpoint>().is_err() {
+            let known = Crash::names();
+            let hint = near::hint(&near::names(&crash.at, &known), &known);
+            let message = format!("there is no failpoint `{}`", *crash.at);
+            found.say(place, message, hint);
+        }
+        if self.stack.images != ImagesName::Test {
+            found.say(
+                place,
+                "release images have no failpoints",
+                "say `stack: { images: test }`",
+            );
+        }
+        if step.expect.is_some_and(|e| e.new_primary_within.is_some()) {
+            found.say(
+                place,
+                "no new primary can come of a crash of a service",
+                "new_primary_within is for the primary of a database that has standbys",
             );
         }
     }
@@ -206,6 +233,7 @@ impl Found {
 fn check_step(step: &Step, place: Place, found: &mut Found) {
     let actions = [
         step.kill.is_some(),
+        step.crash.is_some(),
         step.wait.is_some(),
         step.load.is_some(),
         step.random.is_some(),
@@ -213,14 +241,18 @@ fn check_step(step: &Step, place: Place, found: &mut Found) {
     let count = actions.iter().filter(|there| **there).count();
     if count != 1 {
         let message = format!("a step does one thing, and this one has {count}");
-        found.say(place, message, "exactly one of kill, wait, load and random");
+        found.say(
+            place,
+            message,
+            "exactly one of kill, crash, wait, load and random",
+        );
     }
     let waits = !step.after.is_zero() || step.when.is_some() || step.expect.is_some();
-    if step.kill.is_none() && (waits || step.within.is_some()) {
+    if !step.is_fault() && (waits || step.within.is_some()) {
         found.say(
             place,
             "`after`, `when`, `within` and `expect` belong to a fault",
-            "put them beside `kill`, or use a step `wait` or `load`",
+            "put them beside `kill` or `crash`, or use a step `wait` or `load`",
         );
     }
     if step.within.is_some() && step.when.is_none() {
@@ -303,11 +335,8 @@ fn check_target(kill: &Kill, world: &World, found: &mut Found) -> Vec<Victim> {
             victims
         }
         Err(Error::UnknownTarget { near, known, .. }) => {
-            let hint = match near.as_slice() {
-                [] => format!("there are: {}", known.join(", ")),
-                near => format!("did you mean {}?", near.join(" or ")),
-            };
-            found.say(place, format!("nothing is called `{target}`"), hint);
+            let message = format!("nothing is called `{target}`");
+            found.say(place, message, near::hint(&near, &known));
             Vec::new()
         }
         Err(error) => {

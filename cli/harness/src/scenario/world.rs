@@ -17,7 +17,7 @@ const CLUSTER_LABEL: &str = "webshop.cluster";
 
 /// What a stack of this file will be, as far as targets are concerned.
 #[must_use]
-pub fn world(file: &File) -> World {
+pub(super) fn world(file: &File) -> World {
     let mut world = World::default();
     let mut brokers = Vec::new();
     for (name, service) in &file.services {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, label_filter};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::image::is_test_image;
 use crate::project::Profile;
 
 /// The whole stack at one moment.
@@ -140,6 +141,12 @@ impl Overview {
     /// The profile that the stack was made with.
     pub fn profile(&self) -> Option<Profile> {
         self.services.iter().find_map(|service| service.profile)
+    }
+
+    /// Whether the services have failpoints: they run test images.
+    pub fn has_failpoints(&self) -> bool {
+        let images = self.services.iter().map(|service| &service.image);
+        images.into_iter().any(|image| is_test_image(image))
     }
 
     /// The gateway's port on every node.

@@ -51,7 +51,10 @@ pub(super) async fn require_for_volumes(
 }
 
 /// The names of the stack's volumes on this node, in order.
-pub(super) async fn volumes(cluster: &Cluster) -> Result<Vec<String>> {
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn volumes(cluster: &Cluster) -> Result<Vec<String>> {
     let options = ListVolumesOptions {
         filters: Some(label_filter(NAMESPACE_LABEL, cluster.stack.as_str())),
     };

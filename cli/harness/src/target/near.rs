@@ -19,6 +19,14 @@ pub(crate) fn names(text: &str, known: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// What to say of a name that is not there.
+pub(crate) fn hint(near: &[String], known: &[String]) -> String {
+    match near {
+        [] => format!("there are: {}", known.join(", ")),
+        near => format!("did you mean {}?", near.join(" or ")),
+    }
+}
+
 /// How many letters to insert, delete, replace or swap with their neighbour ("optimal string alignment").
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

@@ -7,7 +7,8 @@ use harness::scenario::tags::Tags;
 
 /// Run scenarios, each to its verdict; the exit code is the worst one's.
 ///
-/// A stack that is not up is brought up first, and taken down again afterwards.
+/// A stack that is not up is brought up first, and taken down again afterwards, with its data unless it had
+/// some before.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -11,8 +11,8 @@ use harness::recorder::unix_ms;
 use harness::run::plan::SettlePlan;
 use harness::run::{self, Prepared, Report};
 use harness::rundir::file_name;
-use harness::scenario::quantity::Span;
 use harness::scenario::Scenario;
+use harness::scenario::quantity::Span;
 use harness::scenario::step::{CountOf, Kill, Step};
 
 use super::{load, targets, verify};

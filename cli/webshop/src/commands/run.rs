@@ -5,16 +5,16 @@ use checker::Verdict;
 use checker::availability::Recovery;
 use checker::verdict::Judgement;
 use harness::error::{Error, Kind};
-use harness::project::{Profile, Project};
+use harness::project::Profile;
 use harness::recorder::unix_ms;
 use harness::report::{Broken, Reported};
 use harness::run::{self, verify};
 use harness::rundir::RunDir;
-use harness::scenario::gaps;
 use harness::scenario::suite::{self, Entry};
+use harness::scenario::{ImagesName, gaps};
 use harness::stack::deploy;
 use harness::stack::overview::Overview;
-use harness::stack::remove;
+use harness::stack::{remove, volumes};
 use harness::units::human;
 use harness::{Cluster, image};
 
@@ -53,12 +53,22 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
         return Ok(Exit::Usage);
     }
     let cluster = session.cluster().await?;
-    let ours = make_ready(&session, &cluster, &project, &entries).await?;
-    let outcomes = run_all(&session, &cluster, &entries, &args).await;
-    if ours && !args.keep_up && !cluster.cancel.is_cancelled() {
-        remove::down(&cluster, true, STACK_MAX).await?;
-    }
-    let outcomes = outcomes?;
+    let outcomes = match deployment(&session, &cluster, &entries).await? {
+        None => run_all(&session, &cluster, &entries, &args).await,
+        Some(plan) => {
+            // What `down` left there is somebody's.
+            let had_data = !volumes(&cluster).await?.is_empty();
+            let outcomes = match deploy::up(&cluster, &project, &plan).await {
+                Ok(_up) => run_all(&session, &cluster, &entries, &args).await,
+                Err(error) => Err(error.into()),
+            };
+            if !args.keep_up {
+                // Also after Ctrl-C: what this command made, it removes.
+                remove::down(&cluster.uncancelled(), !had_data, STACK_MAX).await?;
+            }
+            outcomes
+        }
+    }?;
     session.printer.line(&format!("\n{}", summary(&outcomes)))?;
     let reported: Vec<Reported> = outcomes
         .iter()
@@ -70,13 +80,12 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
     Ok(told::exit(outcomes.iter().fold(Verdict::Pass, worst)))
 }
 
-/// Brings the stack up where there is none, and says whether it did.
-async fn make_ready(
+/// How to bring up the stack that the scenarios need; `None` where it is there.
+async fn deployment(
     session: &Session,
     cluster: &Cluster,
-    project: &Project,
     entries: &[Entry],
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Option<deploy::Plan>> {
     let needs = |entry: &Entry| Profile::from(entry.scenario.stack.profile);
     let profile = needs(&entries[0]);
     if let Some(other) = entries.iter().find(|entry| needs(entry) != profile) {
@@ -88,6 +97,9 @@ async fn make_ready(
             needs(other).name()
         );
     }
+    let needs_failpoints = entries
+        .iter()
+        .any(|entry| entry.scenario.stack.images == ImagesName::Test);
     match Overview::of_deployed(cluster).await {
         Ok(overview) => match overview.profile() {
             Some(there) if there != profile => Err(Error::ProfileMismatch {
@@ -96,10 +108,19 @@ async fn make_ready(
                 wanted: profile.name().to_owned(),
             }
             .into()),
-            _ => Ok(false),
+            _ if needs_failpoints && !overview.has_failpoints() => Err(Error::NoFailpoints {
+                stack: cluster.stack.to_string(),
+            }
+            .into()),
+            _ => Ok(None),
         },
         Err(Error::NoStack { .. }) => {
-            let plan = deploy::Plan {
+            let flavour = if needs_failpoints {
+                image::Flavour::Test
+            } else {
+                image::Flavour::Release
+            };
+            Ok(Some(deploy::Plan {
                 profile: Some(profile),
                 port: None,
                 scale: Vec::new(),
@@ -108,13 +129,11 @@ async fn make_ready(
                 images: image::Options {
                     rebuild: false,
                     ca_bundle: session.global.ca_bundle(),
-                    flavour: image::Flavour::Release,
+                    flavour,
                 },
                 planted: None,
                 wait_timeout: STACK_MAX,
-            };
-            deploy::up(cluster, project, &plan).await?;
-            Ok(true)
+            }))
         }
         Err(error) => Err(error.into()),
     }

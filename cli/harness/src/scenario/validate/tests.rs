@@ -132,6 +132,21 @@ fn a_new_file_is_right_and_says_the_same_when_it_is_written_again() {
     "data: { users: 3 }",
     "3 users are not possible"
 )]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "crash: { at: reserve.before-comit }",
+    "8:18: there is no failpoint `reserve.before-comit` (did you mean reserve.before-commit"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "crash: { at: reserve.before-commit }",
+    "8:18: release images have no failpoints (say `stack: { images: test }`)"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "crash: { at: reserve.before-commit }",
+    "no new primary can come of a crash of a service"
+)]
 fn what_makes_no_sense_is_refused_where_it_stands(
     #[case] from: &str,
     #[case] to: &str,
