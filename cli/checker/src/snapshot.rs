@@ -5,7 +5,7 @@
 
 use protocol::{
     ItemId, OrderId, SagaId, UserId,
-    db::{NodeState, Role},
+    db::{Lsn, NodeState, Role},
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -85,6 +85,9 @@ pub struct NodeView {
     /// Digests of the tables that the replicas must share; a standby's are taken after it replayed what
     /// the primary had flushed when its own were taken.
     pub tables: Vec<TableDigest>,
+    /// A standby: how far it had replayed when its tables were read.
+    #[serde(default)]
+    pub replayed: Option<Lsn>,
     /// Why the tables are missing or not comparable.
     pub error: Option<String>,
 }

@@ -227,6 +227,7 @@ fn node_view(node: &Node, digest: Option<&NodeDigest>) -> NodeView {
                     .collect()
             })
             .unwrap_or_default(),
+        replayed: digest.and_then(|digest| digest.replayed),
         error: match digest {
             Some(digest) => digest.error.clone(),
             None => Some("it was not read".to_owned()),

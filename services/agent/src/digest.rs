@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use protocol::agent::{ClusterDigest, NodeDigest, TableDigest};
+use protocol::{
+    agent::{ClusterDigest, NodeDigest, TableDigest},
+    db::Lsn,
+};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::{Instant, sleep};
 
@@ -48,7 +51,7 @@ async fn cluster(config: &Config, nodes: &ClusterNodes, http: &reqwest::Client) 
     };
     let standbys = nodes.nodes.iter().filter(|node| **node != primary);
     let others = join_all(standbys.map(|node| async {
-        match on_standby(config, node, &flushed).await {
+        match on_standby(config, node, flushed).await {
             Ok(digest) => digest,
             Err(error) => unread(node, &one_line(&error)),
         }
@@ -64,44 +67,60 @@ fn unread(node: &str, why: &str) -> NodeDigest {
         node: node.to_owned(),
         in_recovery: false,
         tables: BTreeMap::new(),
+        replayed: None,
         error: Some(why.to_owned()),
     }
 }
 
-async fn on_primary(config: &Config, node: &str) -> Result<(NodeDigest, String), Error> {
+async fn on_primary(config: &Config, node: &str) -> Result<(NodeDigest, Lsn), Error> {
     let mut connection = sql::connect(config, node).await?;
     let digest = tables(&mut connection, node).await?;
     // Asked for afterwards: every row that the digest saw was flushed before this position.
-    let flushed = sqlx::query_scalar("select pg_current_wal_flush_lsn()::text")
-        .fetch_one(&mut connection)
-        .await
-        .map_err(sql::failed(node, "cannot read its position"))?;
-    Ok((digest, flushed))
+    let flushed = position(&mut connection, node, "pg_current_wal_flush_lsn()").await?;
+    let none = || sql::failed(node, "has no position")(sqlx::Error::RowNotFound);
+    Ok((digest, flushed.ok_or_else(none)?))
 }
 
-async fn on_standby(config: &Config, node: &str, flushed: &str) -> Result<NodeDigest, Error> {
+async fn on_standby(config: &Config, node: &str, flushed: Lsn) -> Result<NodeDigest, Error> {
     let mut connection = sql::connect(config, node).await?;
     let deadline = Instant::now() + REPLAY_MAX;
     loop {
-        let replayed: Option<bool> =
-            sqlx::query_scalar("select pg_last_wal_replay_lsn() >= $1::text::pg_lsn")
-                .bind(flushed)
-                .fetch_one(&mut connection)
-                .await
-                .map_err(sql::failed(node, "cannot read its position"))?;
-        if replayed == Some(true) {
-            return tables(&mut connection, node).await;
-        }
-        if Instant::now() >= deadline {
-            let mut digest = tables(&mut connection, node).await?;
-            digest.error = Some(format!(
-                "has not replayed {flushed} within {} s",
-                REPLAY_MAX.as_secs()
-            ));
-            return Ok(digest);
+        let replayed = position(&mut connection, node, "pg_last_wal_replay_lsn()").await?;
+        let is_there = replayed.is_some_and(|replayed| replayed >= flushed);
+        if is_there || Instant::now() >= deadline {
+            let late = (!is_there).then(|| {
+                format!(
+                    "has not replayed {flushed} within {} s",
+                    REPLAY_MAX.as_secs()
+                )
+            });
+            return Ok(NodeDigest {
+                replayed,
+                error: late,
+                ..tables(&mut connection, node).await?
+            });
         }
         sleep(REPLAY_POLL).await;
     }
+}
+
+/// A position in the WAL; `function` is one of PostgreSQL's that give one, or null.
+async fn position(
+    connection: &mut PgConnection,
+    node: &str,
+    function: &'static str,
+) -> Result<Option<Lsn>, Error> {
+    let text: Option<String> =
+        sqlx::query_scalar(AssertSqlSafe(format!("select {function}::text")))
+            .fetch_one(connection)
+            .await
+            .map_err(sql::failed(node, "cannot read its position"))?;
+    let parsed = text.map(|text| text.parse()).transpose();
+    parsed.map_err(|error| sql::failed(node, "cannot read its position")(decode(error)))
+}
+
+fn decode(error: std::num::ParseIntError) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
 }
 
 /// Digests every permanent table of the schema `public` in one transaction. Unlogged tables exist on the
@@ -146,6 +165,7 @@ async fn tables(connection: &mut PgConnection, node: &str) -> Result<NodeDigest,
         node: node.to_owned(),
         in_recovery,
         tables: digests,
+        replayed: None,
         error: None,
     })
 }

@@ -239,6 +239,9 @@ pub struct NodeDigest {
     /// From `pg_is_in_recovery()` on the very connection that read the tables.
     pub in_recovery: bool,
     pub tables: BTreeMap<String, TableDigest>,
+    /// A standby: how far it had replayed when its tables were read.
+    #[serde(default)]
+    pub replayed: Option<Lsn>,
     /// Why `tables` is empty or not comparable.
     pub error: Option<String>,
 }

@@ -102,12 +102,16 @@ fn compare_nodes(
             looked.findings.push(split_brain(name, contradiction));
             continue;
         }
-        if standby.error.is_some() || standby.tables.is_empty() {
+        let differing = differing(primary, standby);
+        // One that is late may still be catching up; one that stands still is not.
+        let is_late = standby.error.is_some();
+        let proves = !is_late || (stands_still(scene, name, standby) && !differing.is_empty());
+        if standby.tables.is_empty() || !proves {
             let why = standby.error.as_deref().unwrap_or("it was not read");
             looked.undecided = Some(format!("{} cannot be compared: {why}", standby.name));
             continue;
         }
-        for table in differing(primary, standby) {
+        for table in differing {
             if is_stable(scene, name, &primary.name, table) {
                 let contradiction = describe(primary, standby, table);
                 looked
@@ -158,6 +162,23 @@ fn digest<'a>(node: &'a NodeView, table: &str) -> Option<&'a TableDigest> {
     node.tables.iter().find(|digest| digest.table == table)
 }
 
+/// Whether a standby streamed at every final read and had replayed no more at the last than at the first,
+/// although each of them gave it time to catch up.
+fn stands_still(scene: &Scene<'_>, database: &str, standby: &NodeView) -> bool {
+    let snapshots = scene.run.snapshots;
+    standby.replayed.is_some()
+        && snapshots.len() > 1
+        && snapshots.iter().all(|snapshot| {
+            let view = same_database(snapshot, database);
+            let node =
+                view.and_then(|view| view.nodes.iter().find(|node| node.name == standby.name));
+            node.is_some_and(|node| {
+                let streams = node.state.as_ref().is_some_and(|state| state.streaming);
+                streams && node.error.is_some() && node.replayed == standby.replayed
+            })
+        })
+}
+
 /// Whether the primary held the same at every final read, so that a standby had no excuse.
 fn is_stable(scene: &Scene<'_>, database: &str, primary: &str, table: &str) -> bool {
     let snapshots = scene.run.snapshots;
@@ -183,8 +204,12 @@ fn describe(primary: &NodeView, standby: &NodeView, table: &str) -> String {
             |state| format!("{} (timeline {})", node.name, state.timeline),
         )
     };
+    let late = match (&standby.error, standby.replayed) {
+        (Some(why), Some(at)) => format!(", which streams, stands still at {at} and {why}"),
+        _ => String::new(),
+    };
     format!(
-        "table {table} has {} on the primary {}, and {} on its standby {}",
+        "table {table} has {} on the primary {}, and {} on its standby {}{late}",
         rows(primary),
         place(primary),
         rows(standby),
@@ -194,10 +219,11 @@ fn describe(primary: &NodeView, standby: &NodeView, table: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::db::Role;
+    use protocol::db::{Lsn, Role};
 
     use crate::{
         evidence::SplitBrain,
+        snapshot::NodeView,
         testing::Case,
         verdict::{Label, Verdict},
     };
@@ -211,6 +237,47 @@ mod tests {
         assert_eq!(case.labels(), [Label::Diverged]);
         let text = &case.judge().violations[0].text;
         assert!(text.contains("stock-db-1"), "{text}");
+    }
+
+    /// The second standby of the stock database is late, with other rows, at both final reads.
+    fn late() -> Case {
+        let mut case = Case::legal();
+        for snapshot in &mut case.snapshots {
+            let standby = &mut snapshot.databases[2].nodes[2];
+            standby.tables[0].digest = "older".to_owned();
+            standby.replayed = Some(Lsn(900));
+            standby.error = Some("has not replayed 0/3E8 within 10 s".to_owned());
+        }
+        case
+    }
+
+    #[test]
+    fn a_standby_that_streams_and_stands_still_has_diverged() {
+        let case = late();
+        assert_eq!(case.labels(), [Label::Diverged]);
+        let text = &case.judge().violations[0].text;
+        assert!(text.contains("stands still at 0/384"), "{text}");
+    }
+
+    #[test]
+    fn a_late_standby_that_may_still_catch_up_is_undecided() {
+        let mut cases = [late(), late(), late(), late(), late()];
+        let first = |case: &mut Case, change: fn(&mut NodeView)| {
+            change(&mut case.snapshots[0].databases[2].nodes[2]);
+        };
+        first(&mut cases[0], |node| node.replayed = Some(Lsn(899)));
+        first(&mut cases[1], |node| {
+            node.state.as_mut().unwrap().streaming = false;
+        });
+        first(&mut cases[2], |node| node.replayed = None);
+        first(&mut cases[3], |node| node.error = None);
+        for snapshot in &mut cases[4].snapshots {
+            snapshot.databases[2].nodes[2].tables = snapshot.databases[2].nodes[0].tables.clone();
+        }
+        for case in cases {
+            assert_eq!(case.labels(), []);
+            assert_eq!(case.judge().verdict, Verdict::Unknown);
+        }
     }
 
     #[test]

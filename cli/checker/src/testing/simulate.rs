@@ -355,6 +355,7 @@ fn database(name: &str) -> DatabaseView {
                 rows: 3,
                 digest: "abc".to_owned(),
             }],
+            replayed: (!primary).then_some(Lsn(1000)),
             error: None,
         }
     };

@@ -423,6 +423,7 @@ fn database(name: &str) -> DatabaseView {
             rows: 1,
             digest: "same".to_owned(),
         }],
+        replayed: None,
         error: None,
     };
     DatabaseView {
