@@ -60,3 +60,5 @@ say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 say "tests"
 cargo test --workspace --locked
+# What only the test images have.
+cargo test --package planted --features on --locked

@@ -216,7 +216,7 @@ impl Node {
                         tracing::warn!(epoch, peer = peer.name, theirs = peer.epoch, "succeeded: stopping at once");
                         return Ok(End::Succeeded);
                     }
-                    // The first primary only: with one after it that starves too, nothing ever comes to rest.
+                    // The first primary only: with a second one that starves them too, nothing comes to rest.
                     if planted::is(Bug::Asynchronous) && epoch == 1 {
                         self.starve_standbys().await;
                     }

@@ -244,7 +244,11 @@ impl Node {
             Step::Probe => self.probe(standby),
             Step::Gone => return self.stand(standby).await,
         }
-        if standby.watch.detached(now) && self.primary_is_well(standby) {
+        if standby.watch.detached(now)
+            && self.primary_is_well(standby)
+            // Its starved standbys are to be there, with what they have, when the primary dies.
+            && !planted::is(Bug::Asynchronous)
+        {
             tracing::warn!("cannot stream from a healthy primary: this branch was given up");
             self.troubles.lost_branch = true;
             return Ok(Some(End::Decide));
