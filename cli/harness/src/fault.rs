@@ -234,7 +234,7 @@ async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<Container>> {
             Some(Container {
                 id: container.id?,
                 task: container.labels?.get(TASK)?.clone(),
-                image: container.image?,
+                image: container.image.unwrap_or_default(),
             })
         })
         .collect())
