@@ -58,6 +58,11 @@ fn same_database<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a DatabaseV
     snapshot.databases.iter().find(|view| view.name == name)
 }
 
+fn same_node<'a>(snapshot: &'a Snapshot, database: &str, name: &str) -> Option<&'a NodeView> {
+    let nodes = &same_database(snapshot, database)?.nodes;
+    nodes.iter().find(|node| node.name == name)
+}
+
 fn judge_database(scene: &Scene<'_>, database: &DatabaseView, looked: &mut Looked) {
     let name = &database.name;
     match writable(database)[..] {
@@ -169,10 +174,7 @@ fn stands_still(scene: &Scene<'_>, database: &str, standby: &NodeView) -> bool {
     standby.replayed.is_some()
         && snapshots.len() > 1
         && snapshots.iter().all(|snapshot| {
-            let view = same_database(snapshot, database);
-            let node =
-                view.and_then(|view| view.nodes.iter().find(|node| node.name == standby.name));
-            node.is_some_and(|node| {
+            same_node(snapshot, database, &standby.name).is_some_and(|node| {
                 let streams = node.state.as_ref().is_some_and(|state| state.streaming);
                 streams && node.error.is_some() && node.replayed == standby.replayed
             })
@@ -182,11 +184,9 @@ fn stands_still(scene: &Scene<'_>, database: &str, standby: &NodeView) -> bool {
 /// Whether the primary held the same at every final read, so that a standby had no excuse.
 fn is_stable(scene: &Scene<'_>, database: &str, primary: &str, table: &str) -> bool {
     let snapshots = scene.run.snapshots;
-    let mut digests = snapshots.iter().map(|snapshot| {
-        let view = same_database(snapshot, database)?;
-        let node = view.nodes.iter().find(|node| node.name == primary)?;
-        digest(node, table)
-    });
+    let mut digests = snapshots
+        .iter()
+        .map(|snapshot| digest(same_node(snapshot, database, primary)?, table));
     let first = digests.next().flatten();
     snapshots.len() > 1 && first.is_some() && digests.all(|digest| digest == first)
 }
