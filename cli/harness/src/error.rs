@@ -126,6 +126,8 @@ pub enum Error {
         near: Vec<String>,
         known: Vec<String>,
     },
+    #[error("`{target}` names nothing: {reason}")]
+    BadTarget { target: String, reason: String },
     #[error("`{target}` is nothing right now: {reason}")]
     NoTarget { target: String, reason: String },
     #[error("SPLIT_BRAIN: {database} has several primaries: {nodes}", nodes = nodes.join(", "))]
@@ -133,6 +135,13 @@ pub enum Error {
         database: String,
         nodes: Vec<String>,
     },
+    /// What a step of a fault said when it failed.
+    #[error("a fault did not work: {reason}")]
+    Fault { reason: String },
+    #[error("this engine's kernel cannot do `{verb}`: {reason}")]
+    Kernel { verb: &'static str, reason: String },
+    #[error("the image that faults are made with is not built")]
+    NoFaultImage,
     #[error("stack `{stack}` is in use: {holder}")]
     Locked { stack: String, holder: String },
     #[error("{path}: {reason}", path = path.display())]
@@ -201,6 +210,7 @@ impl Error {
             | Self::ProfileMismatch { .. }
             | Self::NoFailpoints { .. }
             | Self::UnknownTarget { .. }
+            | Self::BadTarget { .. }
             | Self::Run { .. }
             | Self::NoRun { .. }
             | Self::Scenario { .. }
@@ -278,10 +288,15 @@ impl Error {
                     near.join(" or ")
                 ),
             },
+            Self::BadTarget { .. } => "`webshop targets` lists the names and forms".to_owned(),
             Self::NoTarget { .. } => "`webshop ps` shows the state of the stack".to_owned(),
             Self::SplitBrain { .. } => {
                 "`webshop ps` shows both; `webshop logs` what they said".to_owned()
             }
+            Self::Kernel { .. } => {
+                "`webshop doctor` tells what this kernel can do and what is missing".to_owned()
+            }
+            Self::NoFaultImage => "`webshop up` builds it".to_owned(),
             Self::Locked { .. } => {
                 "wait for it, or stop it; another stack is another --stack NAME".to_owned()
             }

@@ -1,12 +1,23 @@
 //! Faults: injected by the engine, proved by what is seen afterwards, and healed.
 
+pub mod action;
+mod ending;
 mod failpoint;
+mod heal;
+mod helper;
+pub(crate) mod hold;
+mod keeper;
+mod network;
 mod observe;
 mod proof;
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
-use bollard::query_parameters::{KillContainerOptions, ListContainersOptions};
+use bollard::query_parameters::{InspectContainerOptions, ListNodesOptions};
 use checker::evidence::FaultEvidence;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
@@ -14,16 +25,20 @@ use crate::{
     agent::Agent,
     cluster::Cluster,
     error::{Error, Result},
-    image::is_test_image,
     recorder::Recorder,
-    run::plan::{Action, Count, FaultPlan},
-    stack::{NAMESPACE_LABEL, label_filter},
+    run::plan::FaultPlan,
+    stack::NETWORK,
     target::{Target, Victim, World},
-    tasks::{self, Running},
+    tasks,
     wait::{self, Limit, Look},
 };
 
-pub use observe::{Deaths, Observer, Seen};
+use action::{Action, Count, End, Hold};
+use hold::OnTask;
+
+pub use heal::{clear, paused, present};
+pub use keeper::{Keeper, Told};
+pub use observe::{Deaths, Observer, Seen, Tracked};
 pub use proof::Proof;
 
 /// Two primaries of one database must be seen for this long: nodes are not asked at one instant. What is just
@@ -35,10 +50,11 @@ const SPLIT_BRAIN_LASTS: Duration = Duration::from_secs(2);
 /// # Errors
 /// The engine or the agent does not answer.
 pub async fn world(cluster: &Cluster, agent: &Agent) -> Result<World> {
-    let (nodes, kafka) = tokio::join!(nodes(cluster, agent), agent.kafka());
+    let (nodes, kafka, hosts) = tokio::join!(nodes(cluster, agent), agent.kafka(), hosts(cluster));
     Ok(World {
         // A stack without Kafka's answer still has its other targets.
         kafka: kafka.ok(),
+        hosts: hosts?,
         ..nodes?
     })
 }
@@ -51,27 +67,76 @@ async fn nodes(cluster: &Cluster, agent: &Agent) -> Result<World> {
         services: tasks.services,
         tasks: tasks.running,
         databases: databases?,
-        kafka: None,
+        ..World::default()
     })
+}
+
+/// The nodes of the Swarm: their names by their ids.
+async fn hosts(cluster: &Cluster) -> Result<BTreeMap<String, String>> {
+    let nodes = cluster
+        .engine
+        .docker()
+        .list_nodes(None::<ListNodesOptions>)
+        .await
+        .map_err(|error| Error::docker("list the Swarm's nodes", error))?;
+    Ok(nodes
+        .into_iter()
+        .filter_map(|node| Some((node.id?, node.description?.hostname?)))
+        .collect())
+}
+
+/// Whom a fault hits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hits {
+    pub victims: Vec<Victim>,
+    /// The other side of a partition.
+    pub others: Vec<Victim>,
 }
 
 /// Finds the tasks that a fault is to hit, as the stack is now.
 ///
 /// # Errors
 /// As [`World::resolve`]; two primaries only if they last.
-pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Result<Vec<Victim>> {
-    let (kill, count) = match &plan.action {
-        Action::Kill { kill, count } => (kill, *count),
+pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Result<Hits> {
+    let (name, count) = match &plan.action {
+        Action::End {
+            end: End::Restart(target),
+            ..
+        } => (target.clone(), Count::All),
+        Action::End { end, count } => (end.target().to_owned(), *count),
         // Every replica: which of them will get there first nobody knows.
-        Action::Crash { crash } => (&crash.step.service.to_owned(), Count::All),
+        Action::Crash { crash } => (crash.step.service.to_owned(), Count::All),
+        Action::Hold { target, count, .. } => (target.clone(), *count),
     };
-    let Ok(target) = kill.parse::<Target>();
+    let Ok(target) = name.parse::<Target>();
+    let victims = choose(
+        find(cluster, agent, &target).await?,
+        &target,
+        count,
+        plan.seed,
+    )?;
+    let others = match &plan.action {
+        Action::Hold {
+            hold: Hold::Partition { with, .. },
+            ..
+        } => {
+            let Ok(with) = with.parse::<Target>();
+            find(cluster, agent, &with).await?
+        }
+        Action::Hold { .. } | Action::End { .. } | Action::Crash { .. } => Vec::new(),
+    };
+    let others = others.into_iter().filter(|other| !victims.contains(other));
+    Ok(Hits {
+        others: others.collect(),
+        victims,
+    })
+}
+
+/// Every task that a target names, as soon as it is something.
+async fn find(cluster: &Cluster, agent: &Agent, target: &Target) -> Result<Vec<Victim>> {
     let limit = Limit::new(SPLIT_BRAIN_LASTS, Duration::from_millis(250));
     let mut last = None;
-    let look = async || match world(cluster, agent)
-        .await?
-        .resolve(&target, &cluster.stack)
-    {
+    let look = async || match world(cluster, agent).await?.resolve(target, &cluster.stack) {
         Ok(victims) => Ok(Look::Done(victims)),
         Err(error @ (Error::SplitBrain { .. } | Error::NoTarget { .. })) => {
             let text = error.to_string();
@@ -80,12 +145,11 @@ pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Resu
         }
         Err(error) => Err(error),
     };
-    let victims = match wait::until("one primary", limit, &cluster.cancel, look).await {
-        Ok(victims) => victims,
-        Err(timeout @ Error::Timeout { .. }) => return Err(last.unwrap_or(timeout)),
-        Err(error) => return Err(error),
-    };
-    choose(victims, &target, count, plan.seed)
+    match wait::until("one primary", limit, &cluster.cancel, look).await {
+        Ok(victims) => Ok(victims),
+        Err(timeout @ Error::Timeout { .. }) => Err(last.unwrap_or(timeout)),
+        Err(error) => Err(error),
+    }
 }
 
 /// As many of the matching tasks as were asked for, chosen by the seed.
@@ -95,16 +159,12 @@ fn choose(
     count: Count,
     seed: u64,
 ) -> Result<Vec<Victim>> {
-    let wanted = match count {
-        Count::All => victims.len(),
-        Count::Default if target.means_all() => victims.len(),
-        Count::Default => 1,
-        Count::Exactly(wanted) => wanted,
-    };
-    if wanted > victims.len() {
+    let found = victims.len();
+    let wanted = count.of(found, if target.means_all() { found } else { 1 });
+    if wanted > found {
         return Err(Error::NoTarget {
             target: target.to_string(),
-            reason: format!("it matches {} tasks, not {wanted}", victims.len()),
+            reason: format!("it matches {found} tasks, not {wanted}"),
         });
     }
     victims.shuffle(&mut StdRng::seed_from_u64(seed));
@@ -113,42 +173,93 @@ fn choose(
     Ok(victims)
 }
 
-/// Does it to all victims at once, and gives the time of each on the run's clock.
+/// Refuses what this engine's kernel or these tasks cannot have done to them, before anything is.
+///
+/// # Errors
+/// [`Error::Kernel`], [`Error::NoTarget`], or the engine does not answer.
+pub async fn require(cluster: &Cluster, action: &Action, hits: &Hits) -> Result<()> {
+    match action {
+        Action::End { end, .. } => ending::require(cluster, end, &hits.victims).await,
+        Action::Crash { .. } => Ok(()),
+        Action::Hold { hold, target, .. } => {
+            if let Hold::Partition { with, .. } = hold
+                && hits.others.is_empty()
+            {
+                return Err(Error::NoTarget {
+                    target: with.clone(),
+                    reason: format!("besides {target} there is nothing of it"),
+                });
+            }
+            hold::require(cluster, hold).await
+        }
+    }
+}
+
+/// Does it to all victims at once; from then on it is tracked.
 ///
 /// # Errors
 /// The engine refused; a container that is already gone is such a refusal, for then nothing was done to it.
 pub async fn inject(
     cluster: &Cluster,
     recorder: &Recorder,
-    action: &Action,
-    victims: &[Victim],
-) -> Result<Vec<u64>> {
+    plan: &FaultPlan,
+    hits: Hits,
+) -> Result<Vec<Tracked>> {
+    let addresses = addresses(cluster, &hits.others).await?;
+    let mut restarted = BTreeSet::new();
     let mut injected = Vec::new();
-    for Victim { task, .. } in victims {
-        let what = match action {
-            Action::Kill { .. } => "killing its container".to_owned(),
+    for victim in hits.victims {
+        let task = &victim.task;
+        let what = match &plan.action {
             Action::Crash { crash } => format!("arming {crash}"),
+            action => action.to_string(),
         };
         recorder.event("fault", &task.name(), what).await;
-        injected.push(recorder.clock().now_us());
-        match action {
-            Action::Kill { .. } => kill(cluster, task).await?,
-            Action::Crash { crash } => failpoint::arm(cluster, task, *crash).await?,
-        }
+        let at_us = recorder.clock().now_us();
+        let keeper = match &plan.action {
+            Action::End { end, .. } => {
+                ending::put(cluster, end, task, &mut restarted).await?;
+                None
+            }
+            Action::Crash { crash } => {
+                failpoint::arm(cluster, task, *crash).await?;
+                None
+            }
+            Action::Hold { hold, for_ms, .. } => {
+                let name = plan.name();
+                let on = OnTask::put(cluster, hold, task, &name, &addresses).await?;
+                let length = Duration::from_millis(*for_ms);
+                Some(Keeper::start(cluster, recorder, task, on, length))
+            }
+        };
+        injected.push(Tracked {
+            proof: Proof::new(plan, victim, at_us),
+            keeper,
+        });
     }
     Ok(injected)
 }
 
-async fn kill(cluster: &Cluster, task: &Running) -> Result<()> {
-    let options = KillContainerOptions {
-        signal: "KILL".to_owned(),
-    };
-    cluster
-        .engine
-        .docker()
-        .kill_container(&task.container, Some(options))
-        .await
-        .map_err(|error| Error::docker(format!("kill the container of {}", task.name()), error))
+/// The addresses of tasks in the stack's network.
+async fn addresses(cluster: &Cluster, tasks: &[Victim]) -> Result<Vec<IpAddr>> {
+    let docker = cluster.engine.docker();
+    let network = cluster.stack.scoped(NETWORK);
+    let mut found = Vec::new();
+    for Victim { task, .. } in tasks {
+        let container = docker
+            .inspect_container(&task.container, None::<InspectContainerOptions>)
+            .await
+            .map_err(|error| Error::docker(format!("look at {}", task.name()), error))?;
+        let endpoint = container
+            .network_settings
+            .and_then(|settings| settings.networks?.remove(&network));
+        let address = endpoint.and_then(|endpoint| endpoint.ip_address?.parse().ok());
+        found.push(address.ok_or_else(|| Error::NoTarget {
+            target: task.name(),
+            reason: "it has no address in the stack's network".to_owned(),
+        })?);
+    }
+    Ok(found)
 }
 
 /// A planned fault that never came to be.
@@ -167,82 +278,10 @@ pub fn never(plan: &FaultPlan, why: &str) -> FaultEvidence {
     }
 }
 
-/// Containers of the stack that are paused: a fault that Swarm does not see.
-///
-/// # Errors
-/// The engine does not answer.
-pub async fn paused(cluster: &Cluster) -> Result<Vec<String>> {
-    Ok(containers(cluster, "paused")
-        .await?
-        .into_iter()
-        .map(|container| container.task)
-        .collect())
-}
-
-/// Ends every fault of the stack, whoever left it. Says what it did; nothing to do is fine.
-///
-/// # Errors
-/// The engine refused.
-pub async fn clear(cluster: &Cluster) -> Result<Vec<String>> {
-    let mut done = Vec::new();
-    for Container { id, task, .. } in containers(cluster, "paused").await? {
-        cluster
-            .engine
-            .docker()
-            .unpause_container(&id)
-            .await
-            .map_err(|error| Error::docker(format!("unpause {task}"), error))?;
-        done.push(format!("unpaused {task}"));
-    }
-    for Container { id, task, image } in containers(cluster, "running").await? {
-        if is_test_image(&image)
-            && let Some(point) = failpoint::disarm(cluster, &id, &task).await?
-        {
-            done.push(format!("disarmed {point} in {task}"));
-        }
-    }
-    Ok(done)
-}
-
-/// A container of the stack.
-struct Container {
-    id: String,
-    /// The name of its task.
-    task: String,
-    image: String,
-}
-
-/// The stack's containers in that state.
-async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<Container>> {
-    const TASK: &str = "com.docker.swarm.task.name";
-    let mut filters = label_filter(NAMESPACE_LABEL, cluster.stack.as_str());
-    filters.insert("status".to_owned(), vec![status.to_owned()]);
-    let options = ListContainersOptions {
-        all: true,
-        filters: Some(filters),
-        ..ListContainersOptions::default()
-    };
-    let found = cluster
-        .engine
-        .docker()
-        .list_containers(Some(options))
-        .await
-        .map_err(|error| Error::docker("list the stack's containers", error))?;
-    Ok(found
-        .into_iter()
-        .filter_map(|container| {
-            Some(Container {
-                id: container.id?,
-                task: container.labels?.get(TASK)?.clone(),
-                image: container.image.unwrap_or_default(),
-            })
-        })
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::Running;
 
     fn victims(count: i64) -> Vec<Victim> {
         (1..=count)
@@ -252,6 +291,7 @@ mod tests {
                     slot,
                     task: String::new(),
                     container: String::new(),
+                    host: "n1".to_owned(),
                 },
                 node: None,
             })

@@ -24,7 +24,7 @@ use context::Inputs;
 /// Builds at the same time: more would only take the cores from each other.
 const PARALLEL_BUILDS: usize = 2;
 /// What all images and their builds take on the engine's disk, with a little to spare.
-const SPACE_BYTES: u64 = 4 << 30;
+pub(crate) const SPACE_BYTES: u64 = 4 << 30;
 
 /// One image of the stack.
 #[derive(Debug)]
@@ -37,11 +37,16 @@ struct Image {
     sources: &'static [&'static str],
 }
 
-const IMAGES: [Image; 6] = [
+const IMAGES: [Image; 7] = [
     Image {
         name: "database",
         binaries: &["db-node"],
         sources: &["planted", "protocol", "db-node"],
+    },
+    Image {
+        name: "fault",
+        binaries: &[],
+        sources: &[],
     },
     Image {
         name: "gateway",
@@ -214,6 +219,18 @@ async fn build_all(
         () = cluster.cancel.cancelled() => Err(Error::Interrupted),
         built = try_join_all(builds) => built.map(|_all| ()),
     }
+}
+
+/// The newest build of an image, by its name after `webshop/`.
+///
+/// # Errors
+/// The engine does not answer.
+pub(crate) async fn newest(cluster: &Cluster, name: &str) -> Result<Option<String>> {
+    let images = build::of_name(cluster, name).await?;
+    Ok(images
+        .into_iter()
+        .next()
+        .and_then(|image| image.repo_tags.into_iter().next()))
 }
 
 async fn is_present(cluster: &Cluster, reference: &str) -> Result<bool> {

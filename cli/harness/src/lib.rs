@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod cluster;
 pub mod converge;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod event;

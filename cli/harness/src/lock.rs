@@ -79,6 +79,16 @@ impl Lock {
     }
 }
 
+/// What the holder of the lock says of itself; `None` where nobody holds it.
+#[must_use]
+pub fn held_by(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Ok(_free) => None,
+        Err((file, _held)) => Some(told(file)),
+    }
+}
+
 /// Who held the lock last; `None` where nobody has.
 #[must_use]
 pub fn last(path: &Path) -> Option<Holder> {
@@ -115,6 +125,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let held = Lock::take(&path, "webshop", &holder(4711)).unwrap();
+        assert_eq!(
+            held_by(&path).as_deref(),
+            Some("process 4711 runs `webshop load`")
+        );
         let refused = Lock::take(&path, "webshop", &holder(4712)).unwrap_err();
         assert_eq!(
             refused.to_string(),

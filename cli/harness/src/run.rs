@@ -17,7 +17,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    plan::{BaselinePlan, LoadPlan, Plan, SettlePlan, StackMark, StepPlan},
+    plan::{BaselinePlan, FaultPlan, LoadPlan, Plan, SettlePlan, StackMark, StepPlan},
     timeline::Timeline,
 };
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
     rundir::RunDir,
     settle::settle,
     snapshot,
-    stack::{GATEWAY, overview::Overview},
+    stack::{GATEWAY, NETWORK, overview::Overview},
     target::Victim,
 };
 
@@ -68,7 +68,7 @@ pub struct Prepared {
     client: Client,
     plan: Plan,
     /// What each fault would hit if it were injected now.
-    pub victims: Vec<Vec<Victim>>,
+    victims: Vec<Vec<Victim>>,
 }
 
 /// What a run left.
@@ -79,9 +79,6 @@ pub struct Report {
     /// `None`: there was no load.
     pub load: Option<(Offered, Figures)>,
 }
-
-/// The stack's only network.
-const NETWORK: &str = "shop";
 
 /// A client of the stack's gateway.
 ///
@@ -139,7 +136,9 @@ pub async fn prepare(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
     }
     let mut victims = Vec::new();
     for fault in plan.faults() {
-        victims.push(fault::resolve(cluster, &agent, fault).await?);
+        let hits = fault::resolve(cluster, &agent, fault).await?;
+        fault::require(cluster, &fault.action, &hits).await?;
+        victims.push(hits.victims);
     }
     let names = |victims: &Vec<Victim>| victims.iter().map(|victim| victim.task.name()).collect();
     plan.targets = victims.iter().map(names).collect();
@@ -153,6 +152,13 @@ pub async fn prepare(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
 }
 
 impl Prepared {
+    /// Each fault of the plan, and what it would hit if it were injected now.
+    pub fn faults(&self) -> impl Iterator<Item = (&FaultPlan, &[Victim])> {
+        self.plan
+            .faults()
+            .zip(self.victims.iter().map(Vec::as_slice))
+    }
+
     /// Runs it and leaves a directory in `runs`. When it is interrupted, what was recorded stays readable.
     ///
     /// # Errors

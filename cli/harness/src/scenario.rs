@@ -1,6 +1,7 @@
 //! Scenario files: what a run is to do, written down. Strict YAML: unknown keys, missing units,
 //! duplicate keys and anchors are refused with file, line and column.
 
+mod aim;
 pub mod condition;
 pub mod draw;
 pub mod explain;

@@ -8,7 +8,7 @@ mod fingerprint;
 mod interpolate;
 pub mod logs;
 pub mod overview;
-mod port;
+pub(crate) mod port;
 pub mod remove;
 mod secrets;
 mod spec;
@@ -31,6 +31,8 @@ pub const STACK_LABEL: &str = "webshop.stack";
 /// The fingerprint of the specification that a service was made from.
 const SPEC_LABEL: &str = "webshop.spec";
 
+/// The stack's only network.
+pub const NETWORK: &str = "shop";
 /// The service that publishes the stack's only port.
 pub const GATEWAY: &str = "gateway";
 

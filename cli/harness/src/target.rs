@@ -1,22 +1,24 @@
 //! The names that faults understand, and what each of them is right now.
 //!
 //! `SERVICE[.N]` (also `stock-db-1`, `kafka-2`, `order-pool`), `X-db-primary`, `X-db-standby`,
-//! `all-db-primaries`, `kafka-leader:TOPIC`, `kafka-controller`. Resolved at the moment of injection.
+//! `all-db-primaries`, `kafka-leader:TOPIC`, `kafka-controller`, `re:REGEX` over the names of tasks, `label:KEY=VALUE` over
+//! the labels of services; each may be followed by `@NODE`. Resolved at the moment of injection.
 
 pub(crate) mod near;
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use protocol::{
     agent::{Cluster as Database, Kafka},
     db::Role,
 };
+use regex::Regex;
 use serde::Serialize;
 
 use crate::{
     cluster::StackName,
     error::{Error, Result},
-    tasks::Running,
+    tasks::{Labels, Running},
 };
 
 /// What a target's name asks for.
@@ -38,6 +40,20 @@ pub enum Target {
         topic: String,
     },
     KafkaController,
+    /// Every task whose name (`order.1`) the regular expression is found in.
+    Pattern {
+        regex: String,
+    },
+    /// Every task of the services with that label.
+    Label {
+        key: String,
+        value: String,
+    },
+    /// Of what another target names, what runs on that node of the Swarm: its name, or the beginning of its id.
+    On {
+        target: Box<Self>,
+        node: String,
+    },
 }
 
 impl FromStr for Target {
@@ -55,6 +71,25 @@ impl FromStr for Target {
 
 impl Target {
     fn named(text: &str) -> Self {
+        if let Some((target, node)) = text.rsplit_once('@') {
+            let Ok(target) = target.parse();
+            return Self::On {
+                target: Box::new(target),
+                node: node.to_owned(),
+            };
+        }
+        if let Some(regex) = text.strip_prefix("re:") {
+            return Self::Pattern {
+                regex: regex.to_owned(),
+            };
+        }
+        if let Some(label) = text.strip_prefix("label:") {
+            let (key, value) = label.split_once('=').unwrap_or((label, ""));
+            return Self::Label {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            };
+        }
         if let Some(topic) = text.strip_prefix("kafka-leader:") {
             return Self::KafkaLeader {
                 topic: topic.to_owned(),
@@ -88,7 +123,10 @@ impl Target {
     /// Whether it asks for all of what it matches unless told otherwise.
     #[must_use]
     pub fn means_all(&self) -> bool {
-        *self == Self::AllPrimaries
+        match self {
+            Self::On { target, .. } => target.means_all(),
+            other => *other == Self::AllPrimaries,
+        }
     }
 }
 
@@ -105,6 +143,9 @@ impl fmt::Display for Target {
             Self::AllPrimaries => f.write_str("all-db-primaries"),
             Self::KafkaLeader { topic } => write!(f, "kafka-leader:{topic}"),
             Self::KafkaController => f.write_str("kafka-controller"),
+            Self::Pattern { regex } => write!(f, "re:{regex}"),
+            Self::Label { key, value } => write!(f, "label:{key}={value}"),
+            Self::On { target, node } => write!(f, "{target}@{node}"),
         }
     }
 }
@@ -119,6 +160,18 @@ pub struct Victim {
     pub node: Option<NodeRole>,
 }
 
+impl Victim {
+    /// What loses its majority, or its last replica, where too many of it are hit at once.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        match &self.node {
+            Some(node) => &node.database,
+            None if self.task.service.starts_with("kafka-") => "kafka",
+            None => &self.task.service,
+        }
+    }
+}
+
 /// What a database node is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NodeRole {
@@ -131,12 +184,14 @@ pub struct NodeRole {
 /// What the stack says of itself at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct World {
-    /// Every service, whether or not a task of it runs.
-    pub services: Vec<String>,
+    /// Every service and its labels, whether or not a task of it runs.
+    pub services: BTreeMap<String, Labels>,
     pub tasks: Vec<Running>,
     pub databases: Vec<Database>,
     /// `None` where Kafka could not be asked.
     pub kafka: Option<Kafka>,
+    /// The names of the Swarm's nodes by their ids; empty where they were not asked for.
+    pub hosts: BTreeMap<String, String>,
 }
 
 impl World {
@@ -160,6 +215,13 @@ impl World {
                 .collect::<Result<_>>()?,
             Target::KafkaLeader { topic } => vec![self.leader(target, topic, stack)?],
             Target::KafkaController => vec![self.controller(target, stack)?],
+            Target::Pattern { regex } => return self.pattern(target, regex, stack),
+            Target::Label { key, value } => {
+                let labelled = |labels: &Labels| labels.get(key).is_some_and(|is| is == value);
+                let has = |task: &Running| self.services.get(&task.service).is_some_and(labelled);
+                return self.matching(target, stack, has);
+            }
+            Target::On { target: of, node } => return self.on(target, of, node, stack),
         };
         names
             .iter()
@@ -206,10 +268,66 @@ impl World {
         if !found.is_empty() {
             return Ok(found);
         }
-        if slot.is_none() && self.services.iter().any(|service| service == name) {
+        if slot.is_none() && self.services.contains_key(name) {
             return Err(nothing(target, "no task of it runs".to_owned()));
         }
         Err(self.unknown(target, stack))
+    }
+
+    fn pattern(&self, target: &Target, regex: &str, stack: &StackName) -> Result<Vec<Victim>> {
+        let regex = Regex::new(regex).map_err(|error| Error::BadTarget {
+            target: target.to_string(),
+            reason: error.to_string(),
+        })?;
+        self.matching(target, stack, |task| regex.is_match(&task.name()))
+    }
+
+    fn matching(
+        &self,
+        target: &Target,
+        stack: &StackName,
+        matches: impl Fn(&Running) -> bool,
+    ) -> Result<Vec<Victim>> {
+        let found: Vec<Victim> = self
+            .tasks
+            .iter()
+            .filter(|task| matches(task))
+            .map(|task| self.victim(task))
+            .collect();
+        if found.is_empty() {
+            return Err(self.unknown(target, stack));
+        }
+        Ok(found)
+    }
+
+    fn on(
+        &self,
+        target: &Target,
+        of: &Target,
+        node: &str,
+        stack: &StackName,
+    ) -> Result<Vec<Victim>> {
+        if self.hosts.is_empty() {
+            // A stack that is only planned runs on no node yet.
+            return self.resolve(of, stack);
+        }
+        let host = self
+            .hosts
+            .iter()
+            .find(|(id, name)| *name == node || (!node.is_empty() && id.starts_with(node)));
+        let Some((id, _name)) = host else {
+            let known: Vec<&str> = self.hosts.values().map(String::as_str).collect();
+            return Err(Error::BadTarget {
+                target: target.to_string(),
+                reason: format!("the Swarm's nodes are: {}", known.join(", ")),
+            });
+        };
+        let mut found = self.resolve(of, stack)?;
+        found.retain(|victim| victim.task.host == *id);
+        if found.is_empty() {
+            return Err(nothing(target, format!("nothing of it runs on {node}")));
+        }
+        Ok(found)
     }
 
     fn database(&self, target: &Target, name: &str, stack: &StackName) -> Result<&Database> {
@@ -222,7 +340,7 @@ impl World {
     fn primary(&self, target: &Target, database: &str) -> Result<String> {
         let found = self.databases.iter().find(|known| known.name == database);
         match found
-            .map(Database::primaries)
+            .map(Database::acknowledging)
             .unwrap_or_default()
             .as_slice()
         {
@@ -347,9 +465,17 @@ mod tests {
             slot,
             task: format!("t-{service}-{slot}"),
             container: format!("c-{service}-{slot}"),
+            host: "n1".to_owned(),
         };
         World {
-            services: vec!["gateway".to_owned(), "redis".to_owned()],
+            services: ["gateway", "redis", "order", "kafka-1"]
+                .map(|name| {
+                    let kind = if name == "kafka-1" { "broker" } else { name };
+                    let labels = [("webshop.kind".to_owned(), kind.to_owned())];
+                    (name.to_owned(), labels.into())
+                })
+                .into(),
+            hosts: [("n1".to_owned(), "alpha".to_owned())].into(),
             tasks: vec![
                 task("gateway", 1),
                 task("kafka-1", 1),
@@ -401,6 +527,10 @@ mod tests {
     #[case("all-db-primaries", &["stock-db-1.1"])]
     #[case("kafka-leader:stock.commands", &["kafka-1.1"])]
     #[case("kafka-controller", &["kafka-1.1"])]
+    #[case("re:^order", &["order.1", "order.2", "order-pool.1"])]
+    #[case("label:webshop.kind=broker", &["kafka-1.1"])]
+    #[case("order@alpha", &["order.1", "order.2"])]
+    #[case("stock-db-primary@n1", &["stock-db-1.1"])]
     fn a_name_means_what_the_stack_says(#[case] target: &str, #[case] tasks: &[&str]) {
         assert_eq!(resolve(&world(), target).unwrap(), tasks);
         let Ok(parsed) = target.parse::<Target>();
@@ -413,6 +543,8 @@ mod tests {
     #[case("order.3", &["order.1", "order.2"])]
     #[case("kafka-leader:stock.comands", &["kafka-leader:stock.commands"])]
     #[case("xylophone-player", &[])]
+    #[case("re:xylophone", &[])]
+    #[case("label:webshop.kind=xylophone", &[])]
     fn a_name_that_is_not_there_brings_near_ones(#[case] target: &str, #[case] expected: &[&str]) {
         match resolve(&world(), target).unwrap_err() {
             Error::UnknownTarget { near, known, .. } => {
@@ -427,11 +559,32 @@ mod tests {
     fn two_primaries_are_a_split_brain_and_never_a_choice() {
         let mut world = world();
         world.databases[0].nodes[0] = node("stock-db-0", Role::Primary, 2, 7);
+        let alone = |world: &mut World, alone| {
+            let state = world.databases[0].nodes[0].state.as_mut().unwrap();
+            state.alone = alone;
+        };
+        alone(&mut world, true);
+        let found = resolve(&world, "stock-db-primary").unwrap();
+        assert_eq!(
+            found,
+            ["stock-db-1.1"],
+            "a deposed one that acknowledges nothing"
+        );
+        alone(&mut world, false);
         let error = resolve(&world, "stock-db-primary").unwrap_err();
         assert!(
             matches!(&error, Error::SplitBrain { nodes, .. } if nodes == &["stock-db-1", "stock-db-0"]),
             "{error}"
         );
+    }
+
+    #[rstest]
+    #[case("re:(", "regex parse error")]
+    #[case("order@beta", "the Swarm's nodes are: alpha")]
+    fn a_target_that_makes_no_sense_says_why(#[case] target: &str, #[case] why: &str) {
+        let error = resolve(&world(), target).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(error.kind(), crate::error::Kind::Usage);
     }
 
     #[test]

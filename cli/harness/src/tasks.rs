@@ -1,6 +1,6 @@
 //! The tasks that run right now, as faults see them: little to ask for, because it is asked often.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
     models::{Task, TaskState},
@@ -23,6 +23,8 @@ pub struct Running {
     pub slot: i64,
     pub task: String,
     pub container: String,
+    /// The id of the Swarm's node that it runs on.
+    pub host: String,
 }
 
 impl Running {
@@ -33,11 +35,14 @@ impl Running {
     }
 }
 
+/// The labels of a service.
+pub type Labels = HashMap<String, String>;
+
 /// The stack's services, and every task of theirs that runs and is meant to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tasks {
-    /// By name, ascending, whether or not a task of it runs.
-    pub services: Vec<String>,
+    /// By name, with their labels, whether or not a task of it runs.
+    pub services: BTreeMap<String, Labels>,
     pub running: Vec<Running>,
 }
 
@@ -59,18 +64,17 @@ pub async fn tasks(cluster: &Cluster) -> Result<Tasks> {
         filters: Some(of_stack),
         ..ListServicesOptions::default()
     };
-    let names: HashMap<String, String> = docker
-        .list_services(Some(options))
-        .await
-        .map_err(failed)?
-        .into_iter()
-        .filter_map(|service| {
-            let name = service.spec?.name?;
-            Some((service.id?, cluster.stack.unscoped(&name).to_owned()))
-        })
-        .collect();
-    let mut services: Vec<String> = names.values().cloned().collect();
-    services.sort();
+    let mut services = BTreeMap::new();
+    let mut names = HashMap::new();
+    for service in docker.list_services(Some(options)).await.map_err(failed)? {
+        let spec = service.spec.unwrap_or_default();
+        let (Some(id), Some(name)) = (service.id, spec.name) else {
+            continue;
+        };
+        let name = cluster.stack.unscoped(&name).to_owned();
+        services.insert(name.clone(), spec.labels.unwrap_or_default());
+        names.insert(id, name);
+    }
     Ok(Tasks {
         services,
         running: number(tasks, &names),
@@ -100,6 +104,7 @@ fn number(mut tasks: Vec<Task>, names: &HashMap<String, String>) -> Vec<Running>
                 slot,
                 task: task.id?,
                 container,
+                host: task.node_id.unwrap_or_default(),
             })
         })
         .collect();

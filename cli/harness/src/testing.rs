@@ -6,7 +6,10 @@ use protocol::{
     db::{Lsn, NodeState, Role},
 };
 
-use crate::run::plan::{Action, Count, FaultPlan};
+use crate::{
+    fault::action::{Action, Count, End},
+    run::plan::FaultPlan,
+};
 
 /// A database node that answers; its timeline is its epoch.
 pub(crate) fn node(name: &str, role: Role, epoch: u64, lsn: u64) -> Node {
@@ -22,6 +25,7 @@ pub(crate) fn node(name: &str, role: Role, epoch: u64, lsn: u64) -> Node {
             timeline: u32::try_from(epoch).unwrap(),
             lsn: Lsn(lsn),
             streaming: role == Role::Standby,
+            alone: false,
             following: None,
             system_id: "1".to_owned(),
         }),
@@ -29,18 +33,24 @@ pub(crate) fn node(name: &str, role: Role, epoch: u64, lsn: u64) -> Node {
     }
 }
 
-/// A fault of the plan, injected at once.
+/// A kill of the plan, injected at once.
 pub(crate) fn kill(target: &str) -> FaultPlan {
+    fault(Action::End {
+        end: End::Kill(target.to_owned()),
+        count: Count::Default,
+    })
+}
+
+/// A fault of the plan, injected at once.
+pub(crate) fn fault(action: Action) -> FaultPlan {
     FaultPlan {
-        action: Action::Kill {
-            kill: target.to_owned(),
-            count: Count::Default,
-        },
+        action,
         after_ms: 0,
         when: None,
         within_ms: 0,
         expected: Expected::default(),
         seed: 7,
+        apart: false,
     }
 }
 

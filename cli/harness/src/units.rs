@@ -43,6 +43,61 @@ pub fn rate(text: &str) -> Result<f64, String> {
     Ok(number / per_second)
 }
 
+/// Reads `1mbit`, `512kbit` or `9600bit`: bits per second, above zero.
+///
+/// # Errors
+/// Says what was wrong with `text`.
+pub fn read_bit_rate(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a bit rate: write for example 512kbit or 1mbit");
+    let number = text.strip_suffix("bit").ok_or_else(wrong)?;
+    let units = [("k", 1_000), ("m", 1_000_000), ("g", 1_000_000_000)];
+    let (number, factor) = units
+        .into_iter()
+        .find_map(|(unit, factor)| Some((number.strip_suffix(unit)?, factor)))
+        .unwrap_or((number, 1));
+    let number: u64 = number.parse().map_err(|_not_whole| wrong())?;
+    let bits = number.checked_mul(factor).filter(|bits| *bits > 0);
+    bits.ok_or_else(wrong)
+}
+
+/// Writes bits per second as [`read_bit_rate`] reads them.
+#[must_use]
+pub fn bit_rate(bits_per_s: u64) -> String {
+    for (unit, factor) in [("g", 1_000_000_000), ("m", 1_000_000), ("k", 1_000)] {
+        if bits_per_s.is_multiple_of(factor) {
+            return format!("{}{unit}bit", bits_per_s / factor);
+        }
+    }
+    format!("{bits_per_s}bit")
+}
+
+/// Reads `0.05cpu`: thousandths of a processor, at least 10.
+///
+/// # Errors
+/// Says what was wrong with `text`.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked first"
+)]
+pub fn read_cpus(text: &str) -> Result<u64, String> {
+    let number = text.strip_suffix("cpu").and_then(|n| n.parse::<f64>().ok());
+    match number.map(|cpus| (cpus * 1_000.0).round()) {
+        // The engine refuses a quota of less than a hundredth.
+        Some(milli) if (10.0..=1_000_000.0).contains(&milli) => Ok(milli as u64),
+        _ => Err(format!(
+            "`{text}` is not a share of processors: from 0.01cpu, for example 0.05cpu"
+        )),
+    }
+}
+
+/// Writes thousandths of a processor as [`read_cpus`] reads them.
+#[must_use]
+pub fn cpus(milli_cpus: u64) -> String {
+    let whole = format!("{}.{:03}", milli_cpus / 1_000, milli_cpus % 1_000);
+    format!("{}cpu", whole.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// Writes a duration as a person would: `340 ms`, `12.3 s`, `4 min 05 s`.
 pub fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -79,6 +134,22 @@ mod tests {
         assert_eq!(rate("90/m"), Ok(1.5));
         for wrong in ["0", "-3/s", "x/s", "5/h", "inf"] {
             assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bit_rates_and_processors_read_back() {
+        for text in ["1mbit", "512kbit", "2gbit", "9600bit"] {
+            assert_eq!(read_bit_rate(text).map(bit_rate).as_deref(), Ok(text));
+        }
+        for text in ["0.05cpu", "0.5cpu", "2cpu", "0.01cpu"] {
+            assert_eq!(read_cpus(text).map(cpus).as_deref(), Ok(text));
+        }
+        for wrong in ["1", "0kbit", "mbit", "1.5mbit", "1mb", "-1kbit"] {
+            assert!(read_bit_rate(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["0.05", "0cpu", "cpu", "-1cpu", "0.001cpu", "NaNcpu"] {
+            assert!(read_cpus(wrong).is_err(), "{wrong}");
         }
     }
 

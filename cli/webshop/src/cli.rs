@@ -16,11 +16,12 @@ use harness::engine::Endpoint;
 use crate::printer::Style;
 
 pub(crate) use report::{HistoryArgs, ReportArgs, ReportFormat};
-pub(crate) use run::{ChaosArgs, ChaosCommand, LoadArgs, ShapeArgs, VerifyArgs};
+pub(crate) use run::{Amount, ChaosArgs, ChaosCommand, FaultArgs, LoadArgs, ShapeArgs, VerifyArgs};
 pub(crate) use scenario::{RunArgs, ScenarioArgs, ScenarioCommand};
 pub(crate) use selftest::SelftestArgs;
 pub(crate) use stack::{
-    CompletionsArgs, DownArgs, Format, ImagesArgs, LogsArgs, PsArgs, TargetsArgs, UpArgs,
+    CompletionsArgs, DoctorArgs, DownArgs, Format, ImagesArgs, LogsArgs, PsArgs, TargetsArgs,
+    UpArgs,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -201,9 +202,10 @@ pub(crate) enum Command {
     Ps(PsArgs),
     Targets(TargetsArgs),
     Logs(LogsArgs),
+    Doctor(DoctorArgs),
     Images(ImagesArgs),
     Load(LoadArgs),
-    Chaos(ChaosArgs),
+    Chaos(Box<ChaosArgs>),
     Run(RunArgs),
     Scenario(ScenarioArgs),
     Verify(VerifyArgs),
@@ -228,6 +230,19 @@ mod tests {
     fn chaos_takes_a_fault_or_clear() {
         Cli::try_parse_from(["webshop", "chaos", "--kill", "order.1", "--at", "10s"]).unwrap();
         Cli::try_parse_from(["webshop", "chaos", "clear"]).unwrap();
+        let several = [
+            "--pause",
+            "redis",
+            "--pause",
+            "order",
+            "--partition",
+            "a->b",
+        ];
+        Cli::try_parse_from(["webshop", "chaos"].iter().chain(&several)).unwrap();
+        let measured = ["--loss", "order=30%", "--delay", "label:k=v=200ms"];
+        Cli::try_parse_from(["webshop", "chaos"].iter().chain(&measured)).unwrap();
+        assert!(Cli::try_parse_from(["webshop", "chaos", "--loss", "order"]).is_err());
+        assert!(Cli::try_parse_from(["webshop", "chaos", "--at", "10s"]).is_err());
         assert!(Cli::try_parse_from(["webshop", "chaos"]).is_err());
         assert!(Cli::try_parse_from(["webshop", "chaos", "--kill", "order.1", "clear"]).is_err());
     }

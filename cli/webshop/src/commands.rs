@@ -2,6 +2,7 @@
 
 mod chaos;
 mod completions;
+mod doctor;
 mod down;
 mod history;
 mod images;
@@ -28,6 +29,7 @@ pub(crate) async fn dispatch(command: Command, session: Session) -> anyhow::Resu
         Command::Ps(args) => ps::run(args, session).await,
         Command::Targets(args) => targets::run(args, session).await,
         Command::Logs(args) => logs::run(args, session).await,
+        Command::Doctor(args) => doctor::run(args, session).await,
         Command::Images(args) => images::run(args, session).await,
         Command::Load(args) => load::run(args, session).await,
         Command::Chaos(args) => chaos::run(args, session).await,

@@ -151,6 +151,7 @@ fn unknown(config: &Config, durable: &Durable) -> NodeState {
         streaming: false,
         system_id: String::new(),
         data_epoch: 0,
+        alone: false,
         following: None,
     }
 }

@@ -86,6 +86,19 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// The primaries that may acknowledge a write, of the highest epoch first. One that has a successor and was cut off
+    /// before it could hear of it is none of them: its commits wait for standbys that follow somebody else by now.
+    #[must_use]
+    pub fn acknowledging(&self) -> Vec<&NodeState> {
+        let primaries = self.primaries();
+        let newest = primaries.first().map_or(0, |state| state.epoch);
+        let deposed = |state: &NodeState| state.alone && state.epoch < newest;
+        let counts = |state: &&NodeState| !deposed(state);
+        primaries.into_iter().filter(counts).collect()
+    }
+}
+
 /// A node and what it answered on `/state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {

@@ -89,6 +89,9 @@ pub struct NodeState {
     /// The latest epoch whose beginning stands in this node's own data: what it holds, not what it heard of.
     #[serde(default)]
     pub data_epoch: u64,
+    /// A primary to which no standby is attached whose receipt its commits wait for: it acknowledges nothing.
+    #[serde(default)]
+    pub alone: bool,
     /// The node that this one streams from, or waits to stream from.
     #[serde(default)]
     pub following: Option<String>,

@@ -347,6 +347,7 @@ fn database(name: &str) -> DatabaseView {
                 streaming: !primary,
                 system_id: format!("7{name}"),
                 data_epoch: 1,
+                alone: false,
                 following: (!primary).then(|| format!("{name}-db-0")),
             }),
             in_recovery: Some(!primary),

@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt};
 use protocol::agent::Kafka;
 use tokio_util::sync::CancellationToken;
 
-use super::{Proof, nodes};
+use super::{Keeper, Proof, nodes};
 use crate::{agent::Agent, cluster::Cluster, load::Client, recorder::Recorder, target::World};
 
 /// The engine tells of a death within milliseconds. After this long we ask for it.
@@ -109,6 +109,13 @@ fn is_in_sync(kafka: &Kafka, broker: &str) -> bool {
     known && partitions.all(|partition| partition.isr.len() == partition.replicas.len())
 }
 
+/// An injected fault, what is known of it, and who keeps it on its task.
+#[derive(Debug)]
+pub struct Tracked {
+    pub proof: Proof,
+    pub(super) keeper: Option<Keeper>,
+}
+
 /// Follows injected faults until each is proved and healed.
 #[derive(Debug)]
 pub struct Observer {
@@ -128,12 +135,15 @@ pub struct Seen {
 
 impl Observer {
     /// Looks once, and lets every proof that is not complete take from it what it can.
-    pub async fn look(&self, proofs: &mut [Proof], seen: &mut Seen) {
+    pub async fn look(&self, faults: &mut [Tracked], seen: &mut Seen) {
         if let Ok(world) = nodes(&self.cluster, &self.agent).await {
             self.note_roles(&world, &mut seen.roles).await;
             seen.world = world;
         }
-        for proof in proofs {
+        for Tracked { proof, keeper } in faults {
+            if let Some(keeper) = keeper {
+                proof.told(keeper.told());
+            }
             if !proof.is_complete(&seen.world) {
                 self.advance(proof, &seen.world).await;
             }
@@ -147,11 +157,13 @@ impl Observer {
         let container = proof.victim().task.container.clone();
         if let Some(at_us) = self.deaths.at(&container) {
             proof.died(at_us);
-        } else if elapsed >= DEATH_ASKED_AFTER && !proof.is_dead() && self.is_gone(&container).await
+        } else if elapsed >= DEATH_ASKED_AFTER
+            && proof.awaits_death()
+            && self.is_gone(&container).await
         {
             proof.died(clock.now_us());
         }
-        let serves = proof.is_dead() && self.serves(&proof.victim().task.service, world).await;
+        let serves = proof.is_over() && self.serves(&proof.victim().task.service, world).await;
         proof.look(clock.now_us(), world, serves);
         if let Some(database) = proof.awaits_write().map(str::to_owned) {
             match self.agent.probe_write(&database).await {
@@ -180,7 +192,7 @@ impl Observer {
         }
     }
 
-    /// Whether what the killed task was a part of is whole again.
+    /// Whether what the target is a part of is whole again.
     async fn serves(&self, service: &str, world: &World) -> bool {
         match service {
             "gateway" => self

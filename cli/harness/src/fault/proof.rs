@@ -1,39 +1,63 @@
-//! What proves that a kill took effect, and that its target is back in its place. Pure: fed with looks.
+//! What proves that a fault took effect, that it is over, and that its target is back in its place. Pure: fed with looks.
 
 use checker::evidence::{Expected, FaultEvidence};
 use protocol::db::Role;
 
+use super::{action::Action, keeper::Told};
 use crate::{
     run::plan::FaultPlan,
     target::{Victim, World},
 };
 
-/// One killed task, and what has been seen since.
+/// One task that a fault hit, and what has been seen since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     name: String,
     expected: Expected,
     victim: Victim,
     injected_us: u64,
-    died_us: Option<u64>,
-    new_task: Option<String>,
+    effect: Effect,
     /// The node that took over, and on which timeline.
     promoted: Option<(String, u32)>,
     writable_us: Option<u64>,
     healed_us: Option<u64>,
 }
 
+/// What a fault has to do to its task, as far as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Effect {
+    /// It ends, and another task comes.
+    End {
+        died_us: Option<u64>,
+        new_task: Option<String>,
+    },
+    /// It suffers, until that is lifted or the task ends of something else.
+    Hold {
+        told: Told,
+        replaced_us: Option<u64>,
+    },
+}
+
 impl Proof {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(plan: &FaultPlan, victim: Victim, injected_us: u64) -> Self {
+        let effect = match plan.action {
+            Action::End { .. } | Action::Crash { .. } => Effect::End {
+                died_us: None,
+                new_task: None,
+            },
+            Action::Hold { .. } => Effect::Hold {
+                told: Told::default(),
+                replaced_us: None,
+            },
+        };
         Self {
             name: plan.name(),
             expected: plan.expected,
             victim,
             injected_us,
-            died_us: None,
-            new_task: None,
+            effect,
             promoted: None,
             writable_us: None,
             healed_us: None,
@@ -73,21 +97,49 @@ impl Proof {
 
     /// Its container has ended.
     pub fn died(&mut self, at_us: u64) {
-        self.died_us.get_or_insert(at_us);
+        match &mut self.effect {
+            Effect::End { died_us, .. } => {
+                died_us.get_or_insert(at_us);
+            }
+            Effect::Hold { told, replaced_us } => {
+                if told.lifted_us.is_none() {
+                    replaced_us.get_or_insert(at_us);
+                }
+            }
+        }
     }
 
-    /// Whether the end of its container has been seen.
+    /// What its keeper says of a fault that is held.
+    pub fn told(&mut self, news: Told) {
+        if let Effect::Hold { told, .. } = &mut self.effect {
+            *told = news;
+        }
+    }
+
+    /// Whether the end of its container is what is waited for.
     #[must_use]
-    pub fn is_dead(&self) -> bool {
-        self.died_us.is_some()
+    pub fn awaits_death(&self) -> bool {
+        matches!(self.effect, Effect::End { died_us: None, .. })
     }
 
-    /// The database whose primary it was, if it has nodes that can take over.
+    /// Whether it does its target no more harm.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match &self.effect {
+            Effect::End { died_us, .. } => died_us.is_some(),
+            Effect::Hold { told, replaced_us } => told.lifted_us.is_some() || replaced_us.is_some(),
+        }
+    }
+
+    /// The database whose primary must be followed by another: it ended, and there are nodes that can take over. One
+    /// that only suffers may keep its place.
     #[must_use]
     pub fn failover(&self, world: &World) -> Option<String> {
         let node = self.victim.node.as_ref()?;
         let database = world.databases.iter().find(|db| db.name == node.database)?;
-        (node.role == Role::Primary && database.nodes.len() > 1).then(|| node.database.clone())
+        let ends = matches!(self.effect, Effect::End { .. });
+        (ends && node.role == Role::Primary && database.nodes.len() > 1)
+            .then(|| node.database.clone())
     }
 
     /// Whether another node has taken over and has not yet proved that it takes writes.
@@ -105,8 +157,10 @@ impl Proof {
     /// Takes what the stack says now. `serves`: whether the target's service is whole again.
     pub fn look(&mut self, now_us: u64, world: &World, serves: bool) {
         let task = &self.victim.task;
-        if self.new_task.is_none() {
-            self.new_task = world
+        if let Effect::End { new_task, .. } = &mut self.effect
+            && new_task.is_none()
+        {
+            *new_task = world
                 .tasks
                 .iter()
                 .find(|now| {
@@ -157,7 +211,8 @@ impl Proof {
             .filter(|node| node.name == self.victim.task.service)
             .filter_map(|node| node.state.as_ref())
             .any(|state| match state.role {
-                Role::Primary => true,
+                // One that has not yet heard of its successor is not back.
+                Role::Primary => self.promoted.is_none() || state.epoch > before.epoch,
                 Role::Standby => state.streaming,
                 Role::Promoting | Role::Starting | Role::Waiting => false,
             })
@@ -166,19 +221,32 @@ impl Proof {
     /// Whether everything has been seen that there is to see.
     #[must_use]
     pub fn is_complete(&self, world: &World) -> bool {
-        self.healed_us.is_some() && (self.failover(world).is_none() || self.writable_us.is_some())
+        let taken_over = self.failover(world).is_some() || self.promoted.is_some();
+        self.healed_us.is_some() && (!taken_over || self.writable_us.is_some())
     }
 
     fn missing(&self, world: &World) -> Vec<String> {
+        let name = self.victim.task.name();
         let mut missing = Vec::new();
-        if self.died_us.is_none() {
-            missing.push(format!(
-                "the end of the container of {}",
-                self.victim.task.name()
-            ));
-        }
-        if self.new_task.is_none() {
-            missing.push(format!("a new task of {}", self.victim.task.service));
+        match &self.effect {
+            Effect::End { died_us, new_task } => {
+                if died_us.is_none() {
+                    missing.push(format!("the end of the container of {name}"));
+                }
+                if new_task.is_none() {
+                    missing.push(format!("a new task of {}", self.victim.task.service));
+                }
+            }
+            Effect::Hold { told, replaced_us } => {
+                if told.effective_us.is_none() {
+                    missing.push(format!("an effect on {name}"));
+                }
+                if told.lifted_us.is_none() && replaced_us.is_none() {
+                    let why = told.failed.as_ref();
+                    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+                    missing.push(format!("its end on {name}{why}"));
+                }
+            }
         }
         if self.promoted.is_none()
             && let Some(database) = self.failover(world)
@@ -194,12 +262,27 @@ impl Proof {
     #[must_use]
     pub fn evidence(&self, world: &World) -> FaultEvidence {
         let mut seen = Vec::new();
-        if self.died_us.is_some() {
-            seen.push(format!("the container of {} died", self.victim.task.name()));
-        }
-        if let Some(task) = &self.new_task {
-            seen.push(format!("new task {task}"));
-        }
+        let effective_us = match &self.effect {
+            Effect::End { died_us, new_task } => {
+                if died_us.is_some() {
+                    seen.push(format!("the container of {} died", self.victim.task.name()));
+                }
+                seen.extend(new_task.as_ref().map(|task| format!("new task {task}")));
+                *died_us
+            }
+            Effect::Hold { told, replaced_us } => {
+                seen.extend(told.seen.clone());
+                if told.lifted_us.is_some() {
+                    seen.push("lifted".to_owned());
+                } else if replaced_us.is_some() {
+                    seen.push(format!(
+                        "{} was replaced, which ended it early",
+                        self.victim.task.name()
+                    ));
+                }
+                told.effective_us
+            }
+        };
         if let Some((node, timeline)) = &self.promoted {
             seen.push(format!("{node} is primary on timeline {timeline}"));
         }
@@ -207,7 +290,7 @@ impl Proof {
             name: self.name.clone(),
             target: self.victim.task.name(),
             injected_us: Some(self.injected_us),
-            effective_us: self.died_us,
+            effective_us,
             seen,
             missing: self.missing(world),
             healed_us: self.healed_us,
@@ -223,9 +306,10 @@ mod tests {
 
     use super::*;
     use crate::{
+        fault::action::{Count, Hold},
         target::NodeRole,
         tasks::Running,
-        testing::{database, kill, node},
+        testing::{database, fault, kill, node},
     };
 
     fn running(task: &str) -> Running {
@@ -234,6 +318,7 @@ mod tests {
             slot: 1,
             task: task.to_owned(),
             container: format!("c-{task}"),
+            host: "n1".to_owned(),
         }
     }
 
@@ -245,8 +330,8 @@ mod tests {
         }
     }
 
-    fn proof() -> Proof {
-        let victim = Victim {
+    fn primary() -> Victim {
+        Victim {
             task: running("old"),
             node: Some(NodeRole {
                 database: "stock".to_owned(),
@@ -254,8 +339,88 @@ mod tests {
                 epoch: 1,
                 timeline: 1,
             }),
+        }
+    }
+
+    fn proof() -> Proof {
+        Proof::new(&kill("stock-db-primary"), primary(), 100)
+    }
+
+    fn pause() -> Proof {
+        let action = Action::Hold {
+            hold: Hold::Pause,
+            target: "stock-db-primary".to_owned(),
+            count: Count::Default,
+            for_ms: 20_000,
         };
-        Proof::new(&kill("stock-db-primary"), victim, 100)
+        Proof::new(&fault(action), primary(), 100)
+    }
+
+    fn frozen() -> Told {
+        Told {
+            effective_us: Some(120),
+            seen: Some("the processes of stock-db-0.1 stood still".to_owned()),
+            ..Told::default()
+        }
+    }
+
+    #[test]
+    fn a_paused_primary_is_back_when_it_follows_its_successor() {
+        let mut proof = pause();
+        proof.told(frozen());
+        let taken_over = |old, epoch| {
+            let nodes = vec![
+                node("stock-db-0", old, epoch, 7),
+                node("stock-db-1", Role::Primary, 2, 7),
+            ];
+            world("old", nodes)
+        };
+        let stale = taken_over(Role::Primary, 1);
+        proof.look(130, &stale, true);
+        assert!(!proof.is_over());
+        assert_eq!(proof.evidence(&stale).missing, ["its end on stock-db-0.1"]);
+
+        proof.told(Told {
+            lifted_us: Some(140),
+            ..frozen()
+        });
+        proof.look(150, &stale, true);
+        assert_eq!(proof.evidence(&stale).healed_us, None, "not yet demoted");
+        let back = taken_over(Role::Standby, 2);
+        proof.look(160, &back, true);
+        assert_eq!(proof.evidence(&back).healed_us, Some(160));
+        assert!(!proof.is_complete(&back));
+        proof.written(170);
+        assert!(proof.is_complete(&back));
+        assert!(proof.evidence(&back).took_effect());
+    }
+
+    #[test]
+    fn a_short_pause_needs_no_new_primary() {
+        let mut proof = pause();
+        let same = world("old", vec![node("stock-db-0", Role::Primary, 1, 7)]);
+        proof.told(Told {
+            lifted_us: Some(140),
+            ..frozen()
+        });
+        proof.look(150, &same, true);
+        assert!(proof.is_complete(&same));
+    }
+
+    #[test]
+    fn a_fault_without_an_effect_is_missing_however_it_ended() {
+        let mut proof = pause();
+        proof.died(130);
+        let same = world("old", vec![node("stock-db-0", Role::Primary, 1, 7)]);
+        proof.look(150, &same, true);
+        let evidence = proof.evidence(&same);
+        assert!(!evidence.took_effect());
+        assert_eq!(evidence.missing, ["an effect on stock-db-0.1"]);
+        proof.told(frozen());
+        assert_eq!(
+            proof.evidence(&same).seen[1],
+            "stock-db-0.1 was replaced, which ended it early"
+        );
     }
 
     #[test]

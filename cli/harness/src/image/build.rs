@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use bollard::models::BuildInfo;
+use bollard::models::{BuildInfo, ImageSummary};
 use bollard::query_parameters::{
     BuildImageOptions, BuilderVersion, ListImagesOptions, RemoveImageOptions,
 };
@@ -111,8 +111,8 @@ fn step(line: &str) -> Option<(usize, usize, &str)> {
     Some((at.parse().ok()?, of.parse().ok()?, text))
 }
 
-/// Removes images of the same name that this one supersedes, but for the newest few and those in use.
-pub(super) async fn forget_old(cluster: &Cluster, name: &str, keep: &str) -> Result<()> {
+/// The images of that name, the newest first.
+pub(super) async fn of_name(cluster: &Cluster, name: &str) -> Result<Vec<ImageSummary>> {
     let options = ListImagesOptions {
         filters: Some(HashMap::from([(
             "reference".to_owned(),
@@ -126,6 +126,13 @@ pub(super) async fn forget_old(cluster: &Cluster, name: &str, keep: &str) -> Res
         .await
         .map_err(|error| Error::docker("list the images", error))?;
     images.sort_by_key(|image| std::cmp::Reverse(image.created));
+    Ok(images)
+}
+
+/// Removes images of the same name that this one supersedes, but for the newest few and those in use.
+pub(super) async fn forget_old(cluster: &Cluster, name: &str, keep: &str) -> Result<()> {
+    let docker = cluster.engine.docker();
+    let images = of_name(cluster, name).await?;
     let old = images
         .iter()
         .flat_map(|image| &image.repo_tags)

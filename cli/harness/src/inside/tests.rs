@@ -12,6 +12,7 @@ fn node(name: &str, role: Role) -> Node {
             role,
             epoch: 1,
             data_epoch: 1,
+            alone: false,
             following: None,
             has_data: true,
             timeline: 1,

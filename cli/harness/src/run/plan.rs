@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use checker::{Budgets, evidence::Expected};
-use protocol::failpoint::Failpoint;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
 use crate::{
+    fault::action::Action,
     load::{Data, Profile},
     scenario::condition::Condition,
 };
@@ -124,37 +124,17 @@ pub struct FaultPlan {
     pub expected: Expected,
     /// Chooses among the tasks that the target matches.
     pub seed: u64,
-}
-
-/// What a fault does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Action {
-    /// Kills the containers of so many of the tasks that a target names.
-    Kill { kill: String, count: Count },
-    /// Lets each replica of the failpoint's service crash when it next gets there.
-    Crash { crash: Failpoint },
-}
-
-impl Action {
-    /// What it is aimed at, as the scenario says it.
-    #[must_use]
-    pub fn target(&self) -> String {
-        match self {
-            Self::Kill { kill, .. } => kill.clone(),
-            Self::Crash { crash } => crash.to_string(),
-        }
-    }
+    /// Whether it waits, as long as for its condition, where another fault is still on the same database, on the brokers,
+    /// or on the replicas of the same service.
+    #[serde(default)]
+    pub apart: bool,
 }
 
 impl FaultPlan {
     /// As evidence and reports call it.
     #[must_use]
     pub fn name(&self) -> String {
-        match &self.action {
-            Action::Kill { kill, .. } => format!("kill {kill}"),
-            Action::Crash { crash } => format!("crash {crash}"),
-        }
+        self.action.to_string()
     }
 
     /// When, after the step before.
@@ -178,30 +158,6 @@ impl Default for SettlePlan {
         Self {
             timeout_ms: 120_000,
             stable_ms: 3_000,
-        }
-    }
-}
-
-/// How many of the tasks that a target matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Count {
-    /// One, or all where the target's name says so.
-    Default,
-    Exactly(usize),
-    All,
-}
-
-impl std::str::FromStr for Count {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "all" => Ok(Self::All),
-            number => match number.parse() {
-                Ok(count @ 1..=1000) => Ok(Self::Exactly(count)),
-                Ok(_) | Err(_) => Err(format!("`{text}` is neither a number above 0 nor `all`")),
-            },
         }
     }
 }
@@ -270,15 +226,6 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_count_is_a_number_or_all() {
-        assert_eq!("2".parse(), Ok(Count::Exactly(2)));
-        assert_eq!("all".parse(), Ok(Count::All));
-        for wrong in ["0", "-1", "some", ""] {
-            assert!(wrong.parse::<Count>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_fault_says_what_it_does_under_a_key_of_its_own() {

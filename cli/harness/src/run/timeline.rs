@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AFTERWARDS, OVERTIME_MAX,
-    plan::{Action, BaselinePlan, FaultPlan, Plan, StepPlan},
+    plan::{BaselinePlan, FaultPlan, Plan, StepPlan},
     split_brain,
 };
 use crate::{
     error::{Error, Result},
     event::Event,
-    fault::{self, Observer, Proof, Seen},
+    fault::{self, Hits, Observer, Proof, Seen, Tracked, action::Action},
     load::Stats,
     scenario::condition::{Condition, Moment},
     units::human,
@@ -41,7 +41,7 @@ pub(super) struct Timeline<'a> {
 /// What has become of the faults so far.
 #[derive(Debug, Default)]
 struct Played {
-    proofs: Vec<Proof>,
+    faults: Vec<Tracked>,
     seen: Seen,
     evidence: Evidence,
 }
@@ -143,11 +143,11 @@ impl Timeline<'_> {
         }
         self.follow(&mut played).await;
         let Played {
-            proofs,
+            faults,
             seen,
             mut evidence,
         } = played;
-        for proof in &proofs {
+        for Tracked { proof, .. } in &faults {
             let fault = proof.evidence(&seen.world);
             let recorder = &self.observer.recorder;
             recorder
@@ -221,8 +221,8 @@ impl Timeline<'_> {
                 return;
             }
         }
-        match self.inject(fault).await {
-            Ok(injected) => played.proofs.extend(injected),
+        match self.inject(fault, played).await {
+            Ok(injected) => played.faults.extend(injected),
             Err(error) => {
                 let evidence = &mut played.evidence;
                 let now_us = self.observer.recorder.clock().now_us();
@@ -237,31 +237,39 @@ impl Timeline<'_> {
         }
     }
 
-    async fn inject(&self, fault: &FaultPlan) -> Result<Vec<Proof>> {
-        if self.stop.is_cancelled() {
-            return Err(Error::Interrupted);
-        }
+    async fn inject(&self, fault: &FaultPlan, played: &mut Played) -> Result<Vec<Tracked>> {
+        let hits = self.hits(fault, played).await?;
         let Observer {
-            cluster,
-            agent,
-            recorder,
-            ..
+            cluster, recorder, ..
         } = &self.observer;
-        let victims = fault::resolve(cluster, agent, fault).await?;
-        let injected = fault::inject(cluster, recorder, &fault.action, &victims).await?;
-        let proofs: Vec<Proof> = victims
-            .into_iter()
-            .zip(injected)
-            .map(|(victim, at_us)| Proof::new(fault, victim, at_us))
-            .collect();
-        for proof in &proofs {
+        let injected = fault::inject(cluster, recorder, fault, hits).await?;
+        for Tracked { proof, .. } in &injected {
             let name = proof.victim().task.name();
             cluster.events.note(match &fault.action {
-                Action::Kill { kill, .. } => format!("killed {name} ({kill})"),
                 Action::Crash { crash } => format!("{name} is to crash at {crash}"),
+                action => format!("{action}: on {name}"),
             });
         }
-        Ok(proofs)
+        Ok(injected)
+    }
+
+    /// Whom the fault hits: at once, or where it is to stay apart from others, as soon as it does.
+    async fn hits(&self, fault: &FaultPlan, played: &mut Played) -> Result<Hits> {
+        let Observer { cluster, agent, .. } = &self.observer;
+        let deadline = Instant::now() + Duration::from_millis(fault.within_ms);
+        loop {
+            if self.stop.is_cancelled() {
+                return Err(Error::Interrupted);
+            }
+            let found = fault::resolve(cluster, agent, fault).await;
+            let waits = fault.apart && Instant::now() < deadline;
+            match found {
+                Ok(hits) if waits && played.suffers(&hits) => {}
+                Err(Error::NoTarget { .. }) if waits => {}
+                found => return found,
+            }
+            self.look(deadline, played).await;
+        }
     }
 
     /// Lets time pass.
@@ -290,7 +298,8 @@ impl Timeline<'_> {
 
     /// Goes on until every fault is proved and healed, or it has taken too long.
     async fn follow(&self, played: &mut Played) {
-        let deadline = Instant::now() + OVERTIME_MAX;
+        let held = self.plan.faults().filter_map(|fault| fault.action.held());
+        let deadline = Instant::now() + held.max().unwrap_or_default() + OVERTIME_MAX;
         while !played.is_complete() && Instant::now() < deadline && !self.stop.is_cancelled() {
             self.look(deadline, played).await;
         }
@@ -301,9 +310,9 @@ impl Timeline<'_> {
         let next = (Instant::now() + LOOK_EVERY).min(end);
         let looks = async {
             if !played.is_complete() {
-                let Played { proofs, seen, .. } = &mut *played;
-                self.observer.look(proofs, seen).await;
-                self.show(proofs, seen);
+                let Played { faults, seen, .. } = &mut *played;
+                self.observer.look(faults, seen).await;
+                self.show(faults, seen);
             }
             sleep_until(next).await;
         };
@@ -314,13 +323,13 @@ impl Timeline<'_> {
     }
 
     /// Tells what the look saw.
-    fn show(&self, proofs: &[Proof], seen: &Seen) {
+    fn show(&self, faults: &[Tracked], seen: &Seen) {
         let events = &self.observer.cluster.events;
         let now_us = self.observer.recorder.clock().now_us();
         events.emit(Event::Roles {
             databases: seen.world.databases.iter().map(roles).collect(),
         });
-        for proof in proofs {
+        for Tracked { proof, .. } in faults {
             let fault = proof.evidence(&seen.world);
             let until_us = fault.healed_us.unwrap_or(now_us);
             events.emit(Event::Fault {
@@ -340,16 +349,9 @@ impl Timeline<'_> {
             .get("checkout")
             .copied()
             .unwrap_or_default();
-        let active = played
-            .proofs
-            .iter()
-            .filter(|proof| !proof.is_healed())
-            .count();
-        let mut hits = played
-            .proofs
-            .iter()
-            .filter(|proof| proof.hit_primary())
-            .peekable();
+        let proofs = || played.faults.iter().map(|fault| &fault.proof);
+        let active = proofs().filter(|proof| !proof.is_healed()).count();
+        let mut hits = proofs().filter(|proof| proof.hit_primary()).peekable();
         Moment {
             ok_checkouts: checkouts.ok,
             ok: figures.ok,
@@ -371,11 +373,21 @@ impl Timeline<'_> {
 }
 
 impl Played {
+    /// Whether one of these shares its group with the target of a fault that has not healed.
+    fn suffers(&self, hits: &Hits) -> bool {
+        let proofs = self.faults.iter().map(|fault| &fault.proof);
+        let suffering: Vec<&str> = proofs
+            .filter(|proof| !proof.is_complete(&self.seen.world))
+            .map(|proof| proof.victim().group())
+            .collect();
+        let mut hit = hits.victims.iter().chain(&hits.others);
+        hit.any(|victim| suffering.contains(&victim.group()))
+    }
+
     /// Everything has been seen of every fault that there is to see.
     fn is_complete(&self) -> bool {
-        self.proofs
-            .iter()
-            .all(|proof| proof.is_complete(&self.seen.world))
+        let mut faults = self.faults.iter();
+        faults.all(|fault| fault.proof.is_complete(&self.seen.world))
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::step::{Choice, Random};
+use super::step::{Random, Step};
 
 /// One drawn fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Drawn<'a> {
     /// The pause before it.
     pub after: Duration,
-    pub fault: &'a Choice,
+    pub fault: &'a Step,
 }
 
 impl Random {
@@ -22,7 +22,7 @@ impl Random {
         let mut random =
             StdRng::seed_from_u64(seed ^ (place + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let (from, to) = (self.every.from.millis(), self.every.to.millis());
-        let weights: u32 = self.faults.iter().map(|choice| *choice.weight).sum();
+        let weights: u32 = self.faults.iter().map(|fault| weight(fault)).sum();
         let mut drawn = Vec::new();
         let mut left = self.length.millis();
         if weights == 0 {
@@ -45,14 +45,16 @@ impl Random {
     }
 
     /// The fault at a point of all weights.
-    fn at(&self, point: u32) -> Option<&Choice> {
+    fn at(&self, point: u32) -> Option<&Step> {
         let mut passed = 0;
-        self.faults
-            .iter()
-            .map(|choice| &choice.value)
-            .find(|choice| {
-                passed += *choice.weight;
-                point < passed
-            })
+        self.faults.iter().map(|fault| &fault.value).find(|fault| {
+            passed += weight(fault);
+            point < passed
+        })
     }
+}
+
+/// How often a fault is drawn, beside others.
+pub(super) fn weight(fault: &Step) -> u32 {
+    fault.weight.as_deref().copied().unwrap_or(1)
 }

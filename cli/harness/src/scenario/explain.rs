@@ -4,7 +4,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use super::{ImagesName, Scenario, quantity::Span};
 use crate::{
-    run::plan::{Action, Count, FaultPlan, StepPlan},
+    fault::action::{Action, Count, Hold},
+    run::plan::{FaultPlan, StepPlan},
     units::human,
 };
 
@@ -193,19 +194,39 @@ impl Clock {
 }
 
 fn action_text(action: &Action) -> String {
+    let among = |count: &Count, target: &str| match count {
+        Count::All => format!("all tasks of {target}"),
+        Count::Exactly(count) => format!("{count} tasks of {target}"),
+        Count::Percent(_) | Count::Majority => format!("{count} of the tasks of {target}"),
+        Count::Default => target.to_owned(),
+    };
     match action {
-        Action::Kill { kill, count } => {
-            let count = match count {
-                Count::All => "all tasks of ".to_owned(),
-                Count::Exactly(count) => format!("{count} tasks of "),
-                Count::Default => String::new(),
-            };
-            format!("kill {count}{kill}")
+        Action::End { end, count } => {
+            format!("{} {}", action.verb(), among(count, end.target()))
         }
         Action::Crash { crash } => format!(
             "each replica of {} crashes when it gets to {crash}",
             crash.step.service
         ),
+        Action::Hold {
+            hold: Hold::Partition { .. },
+            for_ms,
+            ..
+        } => format!("{action} for {}", human(Duration::from_millis(*for_ms))),
+        Action::Hold {
+            target,
+            count,
+            for_ms,
+            ..
+        } => {
+            let named = action.to_string();
+            let what = named.strip_suffix(target.as_str()).unwrap_or(&named);
+            format!(
+                "{what}{} for {}",
+                among(count, target),
+                human(Duration::from_millis(*for_ms))
+            )
+        }
     }
 }
 

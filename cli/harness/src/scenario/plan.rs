@@ -4,17 +4,13 @@ use std::time::Duration;
 
 use checker::{Budgets, evidence::Expected};
 
-use super::{
-    Scenario,
-    condition::Condition,
-    quantity::Span,
-    step::{Crash, Kill, Step},
-};
+use super::{Scenario, condition::Condition, quantity::Span, step::Step};
 use crate::{
+    fault::action::Action,
     load::{Data, Profile},
     run::{
         OVERTIME_MAX, Shape,
-        plan::{Action, BaselinePlan, Count, FaultPlan, LoadPlan, SettlePlan, StepPlan},
+        plan::{BaselinePlan, FaultPlan, LoadPlan, SettlePlan, StepPlan},
     },
 };
 
@@ -67,10 +63,8 @@ impl Scenario {
     pub fn steps(&self, seed: u64) -> Vec<StepPlan> {
         let mut steps = Vec::new();
         for (place, step) in (0..).zip(&self.timeline) {
-            if let Some(kill) = &step.kill {
-                steps.push(StepPlan::Fault(step.fault(kill.action(), seed)));
-            } else if let Some(crash) = step.crash.as_ref().and_then(Crash::action) {
-                steps.push(StepPlan::Fault(step.fault(crash, seed)));
+            if let Some(action) = step.action() {
+                steps.push(StepPlan::Fault(step.fault(action, seed)));
             } else if let Some(wait) = &step.wait {
                 steps.push(StepPlan::Wait {
                     until: wait.until.value.clone(),
@@ -87,10 +81,14 @@ impl Scenario {
                         after: Span(drawn.after),
                         when: Some(room.clone().into()),
                         within: Some(Span::seconds(120)),
-                        ..Step::default()
+                        ..drawn.fault.clone()
                     };
-                    let action = drawn.fault.kill.action();
-                    steps.push(StepPlan::Fault(step.fault(action, seed)));
+                    steps.extend(step.action().map(|action| {
+                        StepPlan::Fault(FaultPlan {
+                            apart: random.apart,
+                            ..step.fault(action, seed)
+                        })
+                    }));
                 }
             }
         }
@@ -134,23 +132,6 @@ fn room(at_most: u32) -> Condition {
         .unwrap_or_else(|_wrong| unreachable!("the text is made here"))
 }
 
-impl Kill {
-    fn action(&self) -> Action {
-        Action::Kill {
-            kill: self.target.value.clone(),
-            count: self.count.map_or(Count::Default, |count| count.0),
-        }
-    }
-}
-
-impl Crash {
-    /// Nothing where there is no such failpoint, which validation refuses.
-    fn action(&self) -> Option<Action> {
-        let crash = self.at.parse().ok()?;
-        Some(Action::Crash { crash })
-    }
-}
-
 impl Step {
     fn fault(&self, action: Action, seed: u64) -> FaultPlan {
         let expect = self.expect.unwrap_or_default();
@@ -166,19 +147,25 @@ impl Step {
                 healed_ms_max: ms(expect.healed_within),
             },
             seed,
+            apart: false,
         }
     }
 }
 
-/// How long the steps take at least, and at most where every wait takes as long as it may.
+/// How long the steps take at least, and at most where every wait takes as long as it may. A fault that is held goes on
+/// beside the steps after it.
 fn lengths(baseline: Option<&BaselinePlan>, steps: &[StepPlan]) -> (Duration, Duration) {
     let (mut least, mut most) = baseline.map_or((0, 0), |b| (b.length_ms, b.timeout_ms));
+    let (mut least_held, mut most_held) = (0, 0);
     for step in steps {
         match step {
             StepPlan::Fault(fault) => {
                 least += fault.after_ms;
                 let waits = fault.when.as_ref().map_or(0, |_| fault.within_ms);
                 most += fault.after_ms.max(waits);
+                let held = fault.action.held().map_or(0, |held| Span(held).millis());
+                least_held = least_held.max(least + held);
+                most_held = most_held.max(most + held);
             }
             StepPlan::Wait { timeout_ms, .. } => most += timeout_ms,
             StepPlan::Load { length_ms } => {
@@ -187,5 +174,8 @@ fn lengths(baseline: Option<&BaselinePlan>, steps: &[StepPlan]) -> (Duration, Du
             }
         }
     }
-    (Duration::from_millis(least), Duration::from_millis(most))
+    (
+        Duration::from_millis(least.max(least_held)),
+        Duration::from_millis(most.max(most_held)),
+    )
 }

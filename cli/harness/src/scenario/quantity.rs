@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::units;
+use crate::{fault::action::Sides, units};
 
 /// A value that is written as text with its unit.
 pub trait Quantity: Sized {
@@ -227,7 +227,62 @@ impl fmt::Display for Number {
     }
 }
 
-written!(Span, Spans, Rate, Share, Number);
+/// Bits per second: `512kbit`, `1mbit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BitRate(pub u64);
+
+impl Quantity for BitRate {
+    const NAME: &'static str = "BitRate";
+    const PATTERN: &'static str = "[0-9]+[kmg]?bit";
+    const EXAMPLE: &'static str = "1mbit";
+
+    fn read(text: &str) -> Result<Self, String> {
+        units::read_bit_rate(text).map(Self)
+    }
+}
+
+impl fmt::Display for BitRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&units::bit_rate(self.0))
+    }
+}
+
+/// A share of processors: `0.05cpu`, `2cpu`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cpus(
+    /// In thousandths.
+    pub u64,
+);
+
+impl Quantity for Cpus {
+    const NAME: &'static str = "Cpus";
+    const PATTERN: &'static str = r"[0-9]+(\.[0-9]+)?cpu";
+    const EXAMPLE: &'static str = "0.05cpu";
+
+    fn read(text: &str) -> Result<Self, String> {
+        units::read_cpus(text).map(Self)
+    }
+}
+
+impl fmt::Display for Cpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&units::cpus(self.0))
+    }
+}
+
+impl Quantity for Sides {
+    const NAME: &'static str = "Sides";
+    const PATTERN: &'static str = r".+(\.\.|->).+";
+    const EXAMPLE: &'static str = "stock-db-primary..stock-db-standby";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+written!(Span, Spans, Rate, Share, Number, BitRate, Cpus, Sides);
 
 /// Defines a bound on a quantity that is written with its comparison sign.
 macro_rules! bound {

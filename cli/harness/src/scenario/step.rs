@@ -9,20 +9,53 @@ use serde::{Deserialize, Serialize};
 use super::{
     condition::Condition,
     place::Placed,
-    quantity::{Span, Spans},
+    quantity::{BitRate, Cpus, Share, Span, Spans},
 };
-use crate::run::plan::Count;
+use crate::fault::action::{Count, Sides};
 
-/// One step of the timeline: exactly one of `kill`, `crash`, `wait`, `load` and `random`.
+/// One step of the timeline: one fault, or one of `wait`, `load` and `random`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Kill the containers of tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kill: Option<Kill>,
+    pub kill: Option<Hit>,
+    /// Tell tasks to stop, as the Swarm would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Hit>,
+    /// Restart whole services, task by task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Hit>,
+    /// Kill the containers of tasks and delete all that is on their volumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wipe: Option<Hit>,
     /// Let a service crash at one of its failpoints. Needs `stack: { images: test }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crash: Option<Crash>,
+    /// Freeze every process of tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Held>,
+    /// Cut tasks off from everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolate: Option<Held>,
+    /// Drop what goes between two sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
+    /// Drop a share of the packets that reach tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    /// Reset the TCP connections of tasks, and every new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset: Option<Held>,
+    /// Let tasks send no faster than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
+    /// Let what tasks send arrive later. Needs a kernel with `sch_netem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Delay>,
+    /// Give tasks no more of the processors than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<Throttle>,
     /// Wait for something to be seen, with the load going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
@@ -44,13 +77,17 @@ pub struct Step {
     /// For a fault: what must come of it, and how soon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expect>,
+    /// For a fault that may be drawn: how often, beside the weights of the others. Once unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub weight: Option<Placed<u32>>,
 }
 
 impl Step {
     /// Whether it breaks something once.
     #[must_use]
     pub fn is_fault(&self) -> bool {
-        self.kill.is_some() || self.crash.is_some()
+        self.crash.is_some() || !self.aims().is_empty()
     }
 
     /// A stretch of load.
@@ -65,15 +102,104 @@ impl Step {
     }
 }
 
-/// Containers to kill.
+/// Tasks to do something to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Kill {
+pub struct Hit {
     /// A name that `webshop targets` lists; resolved at the moment of injection.
     pub target: Placed<String>,
     /// How many of the tasks that it names. One, or all where the name says so, unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<CountOf>,
+}
+
+/// Tasks to do something to for a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// A name that `webshop targets` lists; resolved at the moment of injection.
+    pub target: Placed<String>,
+    /// How many of the tasks that it names. One, or all where the name says so, unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<CountOf>,
+    /// How long it lasts.
+    #[serde(rename = "for")]
+    pub length: Placed<Span>,
+}
+
+/// Two sides that lose what goes between them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// `A..B`: every packet between them. `A->B`: those from A to B. All tasks of both targets.
+    pub between: Placed<Sides>,
+    /// How long it lasts.
+    #[serde(rename = "for")]
+    pub length: Placed<Span>,
+}
+
+/// Tasks that lose packets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Loss {
+    /// A name that `webshop targets` lists; resolved at the moment of injection.
+    pub target: Placed<String>,
+    /// How many of the tasks that it names. One, or all where the name says so, unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<CountOf>,
+    /// Of the packets that reach them, in steps of 0.1%.
+    pub share: Placed<Share>,
+    /// How long it lasts.
+    #[serde(rename = "for")]
+    pub length: Placed<Span>,
+}
+
+/// Tasks that send slowly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bandwidth {
+    /// A name that `webshop targets` lists; resolved at the moment of injection.
+    pub target: Placed<String>,
+    /// How many of the tasks that it names. One, or all where the name says so, unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<CountOf>,
+    /// No faster than that.
+    pub to: BitRate,
+    /// How long it lasts.
+    #[serde(rename = "for")]
+    pub length: Placed<Span>,
+}
+
+/// Tasks whose words arrive late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delay {
+    /// A name that `webshop targets` lists; resolved at the moment of injection.
+    pub target: Placed<String>,
+    /// How many of the tasks that it names. One, or all where the name says so, unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<CountOf>,
+    /// By how much.
+    pub by: Placed<Span>,
+    /// How long it lasts.
+    #[serde(rename = "for")]
+    pub length: Placed<Span>,
+}
+
+/// Tasks that get little of the processors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Throttle {
+    /// A name that `webshop targets` lists; resolved at the moment of injection.
+    pub target: Placed<String>,
+    /// How many of the tasks that it names. One, or all where the name says so, unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<CountOf>,
+    /// No more than that.
+    pub to: Cpus,
+    /// How long it lasts.
+    #[serde(rename = "for")]
+    pub length: Placed<Span>,
 }
 
 /// A place at which every replica of a service crashes when it next gets there.
@@ -92,7 +218,7 @@ impl Crash {
     }
 }
 
-/// A number above 0, or `all`.
+/// A number above 0, a percentage, `majority` or `all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CountOf(pub Count);
@@ -107,10 +233,7 @@ impl TryFrom<String> for CountOf {
 
 impl From<CountOf> for String {
     fn from(CountOf(count): CountOf) -> Self {
-        match count {
-            Count::Exactly(number) => number.to_string(),
-            Count::All | Count::Default => "all".to_owned(),
-        }
+        count.to_string()
     }
 }
 
@@ -122,9 +245,9 @@ impl JsonSchema for CountOf {
     fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "anyOf": [
-                { "const": "all" },
+                { "enum": ["all", "majority"] },
                 { "type": "integer", "minimum": 1, "maximum": 1000 },
-                { "type": "string", "pattern": "^[1-9][0-9]*$" },
+                { "type": "string", "pattern": "^[1-9][0-9]*%?$" },
             ],
         })
     }
@@ -147,7 +270,7 @@ pub struct Stretch {
 }
 
 /// Faults that the seed draws, one after the other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Random {
     /// How long faults are drawn for: the pauses between them add up to no more.
@@ -159,28 +282,20 @@ pub struct Random {
     #[serde(default = "Random::one")]
     #[schemars(range(min = 1, max = 10))]
     pub at_most: Placed<u32>,
-    pub faults: Vec<Placed<Choice>>,
+    /// Whether a fault waits where another one is still on the same database, on the brokers, or on the replicas of the
+    /// same service. It does unless told.
+    #[serde(default = "Random::apart", skip_serializing_if = "Clone::clone")]
+    pub apart: bool,
+    /// Steps that are one fault each.
+    pub faults: Vec<Placed<Step>>,
 }
 
 impl Random {
-    fn one() -> Placed<u32> {
-        Placed::from(1)
+    fn apart() -> bool {
+        true
     }
-}
 
-/// A fault that may be drawn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Choice {
-    /// How often, beside the weights of the others.
-    #[serde(default = "Choice::once")]
-    #[schemars(range(min = 1, max = 1000))]
-    pub weight: Placed<u32>,
-    pub kill: Kill,
-}
-
-impl Choice {
-    fn once() -> Placed<u32> {
+    fn one() -> Placed<u32> {
         Placed::from(1)
     }
 }

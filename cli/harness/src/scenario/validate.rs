@@ -6,14 +6,15 @@ use protocol::{db::Role, failpoint::Failpoint};
 
 use super::{
     ImagesName, Scenario, VERSION,
+    aim::Aim,
     file::Mistake,
-    place::Place,
-    step::{Crash, Kill, Step},
+    place::{Place, Placed},
+    step::{Crash, Random, Step},
 };
 use crate::{
     cluster::StackName,
     error::Error,
-    run::plan::Count,
+    fault::action::{Action, Count, Hold},
     target::{Target, Victim, World, near},
 };
 
@@ -111,14 +112,15 @@ impl Scenario {
             if let Some(crash) = &step.crash {
                 self.check_crash(step, crash, found);
             }
-            let kills: Vec<&Kill> = match (&step.kill, &step.random) {
-                (Some(kill), _) => vec![kill],
-                (None, Some(random)) => {
-                    check_random(step, step.place, found);
-                    random.faults.iter().map(|choice| &choice.kill).collect()
-                }
-                (None, None) => Vec::new(),
-            };
+            if let Some(random) = &step.random {
+                check_random(random, step.place, found);
+            }
+            let drawn = step.random.iter().flat_map(|random| &random.faults);
+            let aims: Vec<Aim> = [&step.value]
+                .into_iter()
+                .chain(drawn.map(|fault| &fault.value))
+                .flat_map(Step::aims)
+                .collect();
             let condition = step
                 .when
                 .as_ref()
@@ -133,15 +135,20 @@ impl Scenario {
                     "kill for example stock-db-primary in a step before",
                 );
             }
-            for kill in kills {
-                let victims = check_target(kill, world, found);
+            for aim in &aims {
+                check_aim(aim, found);
+                let victims = check_targets(aim, world, found);
                 let fails_over = victims.iter().any(|victim| fails_over(victim, world));
                 hit_database |= fails_over;
                 let wants = step.expect.and_then(|expect| expect.new_primary_within);
-                if wants.is_some() && !fails_over && !victims.is_empty() {
+                if let [target, ..] = aim.targets.as_slice()
+                    && wants.is_some()
+                    && !fails_over
+                    && !victims.is_empty()
+                {
                     found.say(
-                        kill.target.place,
-                        format!("no new primary can come of killing `{}`", *kill.target),
+                        target.place,
+                        format!("no new primary can come of `{}`", aim.action),
                         "new_primary_within is for the primary of a database that has standbys",
                     );
                 }
@@ -231,20 +238,27 @@ impl Found {
 }
 
 fn check_step(step: &Step, place: Place, found: &mut Found) {
-    let actions = [
-        step.kill.is_some(),
+    let others = [
         step.crash.is_some(),
         step.wait.is_some(),
         step.load.is_some(),
         step.random.is_some(),
     ];
-    let count = actions.iter().filter(|there| **there).count();
+    let others = others.iter().filter(|there| **there).count();
+    let count = step.aims().len() + others;
     if count != 1 {
         let message = format!("a step does one thing, and this one has {count}");
         found.say(
             place,
             message,
-            "exactly one of kill, crash, wait, load and random",
+            "exactly one fault, or one of wait, load and random",
+        );
+    }
+    if step.weight.is_some() {
+        found.say(
+            place,
+            "`weight` belongs to a fault that may be drawn",
+            "put it beside a fault under random.faults",
         );
     }
     let waits = !step.after.is_zero() || step.when.is_some() || step.expect.is_some();
@@ -252,7 +266,7 @@ fn check_step(step: &Step, place: Place, found: &mut Found) {
         found.say(
             place,
             "`after`, `when`, `within` and `expect` belong to a fault",
-            "put them beside `kill` or `crash`, or use a step `wait` or `load`",
+            "put them beside a fault such as `kill`, or use a step `wait` or `load`",
         );
     }
     if step.within.is_some() && step.when.is_none() {
@@ -276,10 +290,7 @@ fn check_step(step: &Step, place: Place, found: &mut Found) {
     }
 }
 
-fn check_random(step: &Step, place: Place, found: &mut Found) {
-    let Some(random) = &step.random else {
-        return;
-    };
+fn check_random(random: &Random, place: Place, found: &mut Found) {
     if random.faults.is_empty() {
         found.say(
             place,
@@ -301,30 +312,81 @@ fn check_random(step: &Step, place: Place, found: &mut Found) {
             "from 1 to 10",
         );
     }
-    for choice in &random.faults {
-        if !(1..=1000).contains(&*choice.weight) {
+    for fault in &random.faults {
+        let bare = Step {
+            weight: None,
+            ..fault.value.clone()
+        };
+        check_step(&bare, fault.place, found);
+        let timed = !fault.after.is_zero() || fault.when.is_some() || fault.crash.is_some();
+        if timed || !fault.is_fault() {
             found.say(
-                choice.weight.place,
-                "weight is out of range",
-                "from 1 to 1000",
+                fault.place,
+                "this cannot be drawn",
+                "a fault with a target, without `after` and `when`: the block says when",
             );
+        }
+        if let Some(weight) = &fault.weight
+            && !(1..=1000).contains(&**weight)
+        {
+            found.say(weight.place, "weight is out of range", "from 1 to 1000");
         }
     }
 }
 
+/// Its length and its amount.
+fn check_aim(aim: &Aim, found: &mut Found) {
+    if let Some(length) = aim.length
+        && length.is_zero()
+    {
+        found.say(
+            length.place,
+            "this fault would last no time at all",
+            "give it some, for example 20s",
+        );
+    }
+    let Action::Hold { hold, .. } = &aim.action else {
+        return;
+    };
+    let amount = aim.amount.unwrap_or_default();
+    match hold {
+        Hold::Loss { per_mille: 0 } => {
+            found.say(amount, "nothing would be lost", "from 0.1% to 100%");
+        }
+        Hold::Delay { ms } if !(1..=60_000).contains(ms) => {
+            found.say(amount, "this delay is out of range", "from 1ms to 60s");
+        }
+        _ => {}
+    }
+}
+
+/// What the first target would be, where all of them are something.
+fn check_targets(aim: &Aim, world: &World, found: &mut Found) -> Vec<Victim> {
+    let mut sides = aim
+        .targets
+        .iter()
+        .map(|target| check_target(target, aim.count, world, found));
+    let first = sides.next().unwrap_or_default();
+    // Each further side has its say.
+    sides.for_each(drop);
+    first
+}
+
 /// What the target would be, where it is something.
-fn check_target(kill: &Kill, world: &World, found: &mut Found) -> Vec<Victim> {
-    let Ok(target) = kill.target.parse::<Target>();
+fn check_target(
+    name: &Placed<String>,
+    count: Count,
+    world: &World,
+    found: &mut Found,
+) -> Vec<Victim> {
+    let Ok(target) = name.parse::<Target>();
     let Ok(stack) = "webshop".parse::<StackName>() else {
         return Vec::new();
     };
-    let place = kill.target.place;
+    let place = name.place;
     match world.resolve(&target, &stack) {
         Ok(victims) => {
-            let wanted = match kill.count.map(|count| count.0) {
-                Some(Count::Exactly(wanted)) => wanted,
-                Some(Count::All | Count::Default) | None => 1,
-            };
+            let wanted = count.of(victims.len(), 1);
             if wanted > victims.len() {
                 found.say(
                     place,

@@ -32,7 +32,11 @@ pub(super) fn world(file: &File) -> World {
                 slot,
                 task: String::new(),
                 container: String::new(),
+                host: String::new(),
             }));
+        let labels = service.deploy.labels.iter();
+        let labels = labels.map(|(key, value)| (key.clone(), value.0.clone()));
+        world.services.insert(name.clone(), labels.collect());
         let label = |key: &str| service.deploy.labels.get(key).map(|value| value.0.clone());
         match label(KIND_LABEL).as_deref() {
             Some("broker") => brokers.push(name.clone()),
@@ -75,6 +79,7 @@ fn node_of(databases: &mut Vec<Cluster>, database: &str, name: &str) {
             timeline: 1,
             lsn: Lsn(0),
             streaming: role == Role::Standby,
+            alone: false,
             following: None,
             system_id: String::new(),
         }),

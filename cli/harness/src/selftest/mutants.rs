@@ -17,7 +17,7 @@ use crate::{
     scenario::{
         Load, Scenario, Settle,
         quantity::Span,
-        step::{Kill, Step},
+        step::{Hit, Step},
     },
 };
 
@@ -218,7 +218,7 @@ impl Mutant {
         let mut timeline = vec![Step::stretch(LOAD.0)];
         if let Some(target) = self.kill {
             timeline.push(Step {
-                kill: Some(Kill {
+                kill: Some(Hit {
                     target: target.to_owned().into(),
                     count: None,
                 }),

@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 
 /// Refuses a port that something else has.
-pub(super) async fn require_free(cluster: &Cluster, port: u16) -> Result<()> {
+pub(crate) async fn require_free(cluster: &Cluster, port: u16) -> Result<()> {
     if let Some(service) = service_on(cluster, port).await? {
         return Err(Error::PortTaken {
             port,

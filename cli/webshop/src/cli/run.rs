@@ -1,11 +1,13 @@
 //! The commands that load the stack, break it and judge.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use harness::fault::action::{Count, Sides};
 use harness::load::Mix;
-use harness::run::plan::Count;
+use harness::scenario::quantity::{BitRate, Cpus, Quantity, Share, Span};
 use harness::units;
 use protocol::OrderId;
 
@@ -56,10 +58,10 @@ pub(crate) struct ShapeArgs {
     pub(crate) name: Option<String>,
 }
 
-/// Break something while the shop is under load, prove that the fault took effect, and record it
-/// all as a run.
+/// Break something while the shop is under load, prove that each fault took effect and was over afterwards, and
+/// record it all as a run.
 ///
-/// The load goes on for as long as the fault takes to heal, and a little longer.
+/// Several faults are injected at once. The load goes on for as long as they take to heal, and a little longer.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -69,27 +71,39 @@ Examples:
   webshop chaos --kill stock-db-primary
   webshop chaos --kill order.1 --at 5s --for 20s --verify
   webshop chaos --kill stock --count all
+  webshop chaos --pause order-db-primary --for 20s
+  webshop chaos --partition 'stock-db-primary..stock-db-standby' --kill redis
+  webshop chaos --loss kafka-1=30% --throttle payment.2=0.05cpu
+  webshop chaos --kill order --repeat 5 --every 20s
+  webshop chaos --random --seed 1 --for 10m --verify
   webshop chaos --kill order-db-primary --dry-run
   webshop chaos --kill redis --print-scenario > scenarios/redis.yaml
   webshop chaos clear"
 )]
 pub(crate) struct ChaosArgs {
-    /// Kill the target's container; `webshop targets` lists the names
-    #[arg(long, value_name = "TARGET", required = true)]
-    pub(crate) kill: Option<String>,
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
 
     /// When, counted from the start of the load
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = units::duration)]
     pub(crate) at: Duration,
 
-    /// How long the load goes on after the fault, at least
+    /// How long a fault that is held lasts, and how long the load goes on after the last injection, at least
     #[arg(long = "for", value_name = "DURATION", default_value = "20s", value_parser = units::duration)]
     pub(crate) length: Duration,
 
-    /// How many of the tasks that the target names, at once: a number or `all` [default: one, or all
-    /// where the name says so]
+    /// How many of the tasks that a target names, at once: a number, a percentage, `majority` or `all`
+    /// [default: one, or all where the name says so]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<Count>,
+
+    /// Inject the faults so many times, `--every` apart
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repeat: u32,
+
+    /// From one injection to the next; with --random at most, and at least a third of it
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration)]
+    pub(crate) every: Duration,
 
     /// Only break it: such a run is no evidence, and verify says UNKNOWN
     #[arg(long)]
@@ -112,6 +126,90 @@ pub(crate) struct ChaosArgs {
 
     #[command(subcommand)]
     pub(crate) command: Option<ChaosCommand>,
+}
+
+/// What is done to whom; each option may be given several times.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Faults")]
+#[group(required = true, multiple = true)]
+pub(crate) struct FaultArgs {
+    /// Kill the target's container; `webshop targets` lists the names
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) kill: Vec<String>,
+
+    /// Tell the target to stop, as the Swarm would; a new task takes its place
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) stop: Vec<String>,
+
+    /// Restart the target's whole service, task by task
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) restart: Vec<String>,
+
+    /// Kill the target's container and delete everything on its volume
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) wipe: Vec<String>,
+
+    /// Freeze every process of the target
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) pause: Vec<String>,
+
+    /// Cut the target off from everybody
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) isolate: Vec<String>,
+
+    /// Drop every packet between two targets (A..B), or those from one to the other (A->B)
+    #[arg(long, value_name = "A..B")]
+    pub(crate) partition: Vec<Sides>,
+
+    /// Drop a share of the packets that reach the target
+    #[arg(long, value_name = "TARGET=30%")]
+    pub(crate) loss: Vec<Amount<Share>>,
+
+    /// Reset the target's TCP connections, and every new one
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) reset: Vec<String>,
+
+    /// Let the target send no faster than that
+    #[arg(long, value_name = "TARGET=1mbit")]
+    pub(crate) bandwidth: Vec<Amount<BitRate>>,
+
+    /// Let what the target sends arrive later by that much; needs a kernel with sch_netem
+    #[arg(long, value_name = "TARGET=200ms")]
+    pub(crate) delay: Vec<Amount<Span>>,
+
+    /// Give the target no more of the processors than that
+    #[arg(long, value_name = "TARGET=0.05cpu")]
+    pub(crate) throttle: Vec<Amount<Cpus>>,
+
+    /// Faults of all kinds that the seed draws, for as long as `--for` says and at most `--every` apart; two at once, but
+    /// never on the same database, on the brokers or on the replicas of one service
+    #[arg(long, conflicts_with_all = ["kill", "stop", "restart", "wipe", "pause", "isolate", "partition", "loss", "reset", "bandwidth", "delay", "throttle", "repeat", "count"])]
+    pub(crate) random: bool,
+}
+
+/// A target and how much of something it gets: `TARGET=AMOUNT`.
+#[derive(Debug, Clone)]
+pub(crate) struct Amount<T> {
+    pub(crate) target: String,
+    pub(crate) amount: T,
+}
+
+impl<T: Quantity> FromStr for Amount<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A target may have a `=` of its own: `label:k=v`.
+        let (target, amount) = text.rsplit_once('=').ok_or_else(|| {
+            format!(
+                "`{text}` has no amount: write for example order.1={}",
+                T::EXAMPLE
+            )
+        })?;
+        Ok(Self {
+            target: target.to_owned(),
+            amount: T::read(amount)?,
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]

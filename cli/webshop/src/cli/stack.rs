@@ -112,6 +112,23 @@ pub(crate) struct PsArgs {
     pub(crate) format: Format,
 }
 
+/// Look this machine over: the engine, its Swarm and kernel, port, disk, memory, clock, and what faults and runs have
+/// left. Exits with 4 where something is in the way.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  webshop doctor
+  webshop doctor --format json | jq '.[] | select(.state != \"good\")'")]
+pub(crate) struct DoctorArgs {
+    /// The port that the gateway is to have
+    #[arg(long, default_value_t = 8000, env = "WEBSHOP_PORT", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
 /// Show every name that chaos understands and what it means right now.
 #[derive(Debug, Args)]
 #[command(after_help = "\

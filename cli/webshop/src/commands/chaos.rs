@@ -1,8 +1,10 @@
 //! `webshop chaos`.
 
+mod random;
+mod steps;
+
 use std::time::Duration;
 
-use anyhow::bail;
 use checker::availability::{self, Recovery};
 use checker::evidence::FaultEvidence;
 use harness::error::Error;
@@ -13,7 +15,7 @@ use harness::run::{self, Prepared, Report};
 use harness::rundir::file_name;
 use harness::scenario::Scenario;
 use harness::scenario::quantity::Span;
-use harness::scenario::step::{CountOf, Kill, Step};
+use harness::scenario::step::Step;
 
 use super::{load, targets, verify};
 use crate::cli::{ChaosArgs, ChaosCommand};
@@ -21,21 +23,21 @@ use crate::exit::Exit;
 use crate::session::Session;
 
 /// Breaks something, or heals everything.
-pub(crate) async fn run(args: ChaosArgs, session: Session) -> anyhow::Result<Exit> {
+pub(crate) async fn run(args: Box<ChaosArgs>, session: Session) -> anyhow::Result<Exit> {
     if let Some(ChaosCommand::Clear) = args.command {
         return clear(&session).await;
     }
-    let Some(target) = args.kill.clone() else {
-        bail!("nothing to do: give --kill TARGET");
-    };
-    let scenario = scenario(&args, &target);
+    let scenario = scenario(&args);
     if args.print_scenario {
         session.printer.line(scenario.to_yaml()?.trim_end())?;
         return Ok(Exit::Pass);
     }
     let cluster = session.cluster().await?;
     let seed = args.shape.seed.unwrap_or_else(unix_ms);
-    let mut shape = scenario.shape(seed, &format!("webshop chaos --kill {target}"));
+    let mut shape = scenario.shape(
+        seed,
+        &format!("webshop chaos {}", steps::typed(&args.faults)),
+    );
     if args.no_load {
         shape.load = None;
     }
@@ -46,7 +48,7 @@ pub(crate) async fn run(args: ChaosArgs, session: Session) -> anyhow::Result<Exi
         }
         prepared => prepared?,
     };
-    let hits = hits(&target, &prepared, &args);
+    let hits = hits(&prepared, &args);
     if args.dry_run {
         session.printer.line(&hits)?;
         return Ok(Exit::Pass);
@@ -67,32 +69,37 @@ pub(crate) async fn run(args: ChaosArgs, session: Session) -> anyhow::Result<Exi
 }
 
 /// The scenario that the options amount to.
-fn scenario(args: &ChaosArgs, target: &str) -> Scenario {
-    let kill = Kill {
-        target: target.to_owned().into(),
-        count: args.count.map(CountOf),
-    };
-    let fault = Step {
-        kill: Some(kill),
-        after: Span(args.at),
-        ..Step::default()
-    };
+fn scenario(args: &ChaosArgs) -> Scenario {
     let called = args.shape.name.clone();
     Scenario::of(
-        called.unwrap_or_else(|| file_name(&format!("kill {target}"))),
+        called.unwrap_or_else(|| file_name(&steps::typed(&args.faults).replace("--", ""))),
         args.shape.seed,
         load::shape(&args.shape),
-        vec![fault, Step::stretch(args.length)],
+        if args.faults.random {
+            random::timeline(args.length, args.every)
+        } else {
+            timeline(args)
+        },
     )
 }
 
-fn hits(target: &str, prepared: &Prepared, args: &ChaosArgs) -> String {
-    let victims: Vec<String> = prepared
-        .victims
-        .iter()
-        .flatten()
-        .map(targets::describe)
-        .collect();
+fn timeline(args: &ChaosArgs) -> Vec<Step> {
+    let mut timeline = Vec::new();
+    for round in 0..args.repeat {
+        let after = if round == 0 { args.at } else { Duration::ZERO };
+        let mut faults = steps::of(args);
+        if let Some(first) = faults.first_mut() {
+            first.after = Span(after);
+        }
+        timeline.extend(faults);
+        let last = round + 1 == args.repeat;
+        timeline.push(Step::stretch(if last { args.length } else { args.every }));
+    }
+    timeline
+}
+
+/// What each fault would hit now, a line each.
+fn hits(prepared: &Prepared, args: &ChaosArgs) -> String {
     let when = if args.no_load {
         "now, without load".to_owned()
     } else {
@@ -102,7 +109,14 @@ fn hits(target: &str, prepared: &Prepared, args: &ChaosArgs) -> String {
             args.shape.rate
         )
     };
-    format!("kill {target} -> {}, {when}", victims.join(", "))
+    let lines: Vec<String> = prepared
+        .faults()
+        .map(|(fault, victims)| {
+            let victims: Vec<String> = victims.iter().map(targets::describe).collect();
+            format!("{} -> {}, {when}", fault.name(), victims.join(", "))
+        })
+        .collect();
+    lines.join("\n")
 }
 
 /// Without a verdict the exit code says no more than whether the fault is proved.

@@ -15,6 +15,7 @@ fn peer(name: &str, role: Role, epoch: u64) -> NodeState {
         streaming: false,
         system_id: "7".into(),
         data_epoch: epoch,
+        alone: false,
         following: None,
     }
 }

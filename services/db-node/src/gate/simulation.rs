@@ -157,6 +157,7 @@ impl Cluster {
             streaming: false,
             system_id: "7".into(),
             data_epoch,
+            alone: false,
             following: None,
         })
     }

@@ -142,6 +142,7 @@ fn peer(name: &str, id: u8, role: Role) -> NodeState {
         streaming: false,
         system_id: "7".into(),
         data_epoch: 3,
+        alone: false,
         following: None,
     }
 }

@@ -20,6 +20,7 @@ fn account(role: Role, has_data: bool) -> NodeState {
         streaming: false,
         system_id: "7".into(),
         data_epoch: 3,
+        alone: false,
         following: None,
     }
 }

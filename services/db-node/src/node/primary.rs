@@ -174,6 +174,7 @@ impl Node {
             state.epoch = epoch;
             state.has_data = true;
             state.streaming = false;
+            state.alone = snapshot.alone;
             state.following = None;
             state.timeline = snapshot.timeline;
             state.lsn = snapshot.position.lsn;

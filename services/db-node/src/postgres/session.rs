@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub position: Position,
     /// A standby that receives but does not replay is on another branch than its primary.
     pub replayed: Lsn,
+    /// A primary whose commits wait for standbys, and none is attached.
+    pub alone: bool,
     pub timeline: u32,
 }
 
@@ -102,7 +104,7 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Error> {
 }
 
 const STANDBY: &str = "
-    select pg_is_in_recovery() as in_recovery,
+    select pg_is_in_recovery() as in_recovery, false as alone,
         coalesce(w.status = 'streaming', false) as streaming,
         coalesce(extract(epoch from clock_timestamp() - w.last_msg_receipt_time) * 1000, 0)::bigint as silent_ms,
         coalesce(w.received_tli, 0) as timeline,
@@ -116,6 +118,8 @@ const PRIMARY: &str = "
         ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int as timeline,
         (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint as lsn,
         0::bigint as replayed,
+        current_setting('synchronous_standby_names') <> '' and not exists (
+            select from pg_stat_replication where state = 'streaming' and sync_state in ('sync', 'quorum')) as alone,
         (select coalesce(max(epoch), 0) from ha.epoch) as epoch";
 
 /// What a node holds once it is fenced. The log on disk has been read to its end only when recovery waits for
@@ -252,6 +256,7 @@ fn snapshot(row: &PgRow) -> Result<Snapshot, Error> {
         silent: Duration::from_millis(u64::try_from(silent_ms).unwrap_or(0)),
         position: position(row)?,
         replayed: Lsn(replayed.unsigned_abs()),
+        alone: row.try_get("alone")?,
         timeline: timeline.unsigned_abs(),
     })
 }

@@ -180,6 +180,7 @@ mod tests {
             streaming: false,
             system_id: String::new(),
             data_epoch: epoch,
+            alone: false,
             following: None,
         }
     }

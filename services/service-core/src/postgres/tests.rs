@@ -22,6 +22,7 @@ impl Node {
             streaming: false,
             system_id: String::new(),
             data_epoch: epoch,
+            alone: false,
             following: None,
         })));
         let state = |State(node): State<Self>| async move { Json(node.0.lock().unwrap().clone()) };

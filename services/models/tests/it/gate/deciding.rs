@@ -233,6 +233,7 @@ impl Account {
             streaming: false,
             system_id: SYSTEM.to_owned(),
             data_epoch: epoch,
+            alone: false,
             following: None,
         }
     }

@@ -1,0 +1,277 @@
+//! A container beside a task: in its network, or with its volumes. What undoes its fault stands on its labels, so that
+//! any later process can heal what this one left.
+
+use std::collections::HashMap;
+
+use bollard::{
+    errors::Error as DockerError,
+    exec::StartExecResults,
+    models::{ContainerCreateBody, ExecConfig, HostConfig, Mount, MountType},
+    query_parameters::{
+        CreateContainerOptions, ListContainersOptions, RemoveContainerOptions,
+        StartContainerOptions,
+    },
+};
+use futures_util::StreamExt as _;
+
+use crate::{
+    cluster::Cluster,
+    error::{Error, Result},
+    image,
+    stack::{STACK_LABEL, label_filter},
+};
+
+/// What the fault is called.
+const FAULT_LABEL: &str = "webshop.fault";
+/// The name of the task that it is on.
+const TASK_LABEL: &str = "webshop.fault.task";
+/// The container of that task.
+const CONTAINER_LABEL: &str = "webshop.fault.container";
+/// The script that undoes it.
+const UNDO_LABEL: &str = "webshop.fault.undo";
+/// The image's name after `webshop/`.
+const IMAGE: &str = "fault";
+
+/// A running helper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Helper {
+    id: String,
+}
+
+/// The fault that a helper is there for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beside<'a> {
+    pub(super) fault: &'a str,
+    pub(super) task: &'a str,
+    pub(super) container: &'a str,
+    /// Run in the helper, or in another one in its place, to undo the fault.
+    pub(super) undo: &'a str,
+}
+
+impl Helper {
+    /// Starts one in the network namespace of a container.
+    pub(super) async fn in_network(cluster: &Cluster, beside: &Beside<'_>) -> Result<Self> {
+        let host = HostConfig {
+            network_mode: Some(format!("container:{}", beside.container)),
+            cap_add: Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]),
+            ..HostConfig::default()
+        };
+        Self::start(cluster, beside, host).await
+    }
+
+    /// Starts one in a network of its own that leads nowhere, to try what the kernel can do.
+    pub(super) async fn alone(cluster: &Cluster) -> Result<Self> {
+        let beside = Beside {
+            fault: "probe",
+            task: "the kernel",
+            container: "",
+            undo: "true",
+        };
+        let host = HostConfig {
+            network_mode: Some("none".to_owned()),
+            cap_add: Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]),
+            ..HostConfig::default()
+        };
+        Self::start(cluster, &beside, host).await
+    }
+
+    /// Starts one that has the volumes at `/volumes/NAME`.
+    pub(super) async fn with_volumes(
+        cluster: &Cluster,
+        beside: &Beside<'_>,
+        volumes: &[String],
+    ) -> Result<Self> {
+        let mount = |name: &String| Mount {
+            typ: Some(MountType::VOLUME),
+            source: Some(name.clone()),
+            target: Some(format!("/volumes/{name}")),
+            ..Mount::default()
+        };
+        let host = HostConfig {
+            network_mode: Some("none".to_owned()),
+            mounts: Some(volumes.iter().map(mount).collect()),
+            // The files belong to the database's user.
+            cap_add: Some(vec!["DAC_OVERRIDE".to_owned()]),
+            ..HostConfig::default()
+        };
+        Self::start(cluster, beside, host).await
+    }
+
+    async fn start(cluster: &Cluster, beside: &Beside<'_>, host: HostConfig) -> Result<Self> {
+        let reference = image::newest(cluster, IMAGE)
+            .await?
+            .ok_or(Error::NoFaultImage)?;
+        let labels = [
+            (STACK_LABEL, cluster.stack.as_str()),
+            (FAULT_LABEL, beside.fault),
+            (TASK_LABEL, beside.task),
+            (CONTAINER_LABEL, beside.container),
+            (UNDO_LABEL, beside.undo),
+        ];
+        let body = ContainerCreateBody {
+            image: Some(reference),
+            labels: Some(
+                labels
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
+            ),
+            host_config: Some(HostConfig {
+                cap_drop: Some(vec!["ALL".to_owned()]),
+                ..host
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let failed = |error| Error::docker(format!("start a helper beside {}", beside.task), error);
+        let docker = cluster.engine.docker();
+        let created = docker
+            .create_container(None::<CreateContainerOptions>, body)
+            .await
+            .map_err(failed)?;
+        let helper = Self { id: created.id };
+        let started = docker
+            .start_container(&helper.id, None::<StartContainerOptions>)
+            .await
+            .map_err(failed);
+        if started.is_err() {
+            // The error that matters is that of the start.
+            drop(helper.remove(cluster).await);
+        }
+        started.map(|()| helper)
+    }
+
+    /// Runs a shell script in it, and gives what that printed.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] with what it said where it failed.
+    pub(super) async fn run(
+        &self,
+        cluster: &Cluster,
+        script: &str,
+        env: &[String],
+    ) -> Result<String> {
+        let failed = |error| Error::docker("run a script of a fault", error);
+        let docker = cluster.engine.docker();
+        let config = ExecConfig {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            env: Some(env.to_vec()),
+            cmd: Some(vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()]),
+            ..ExecConfig::default()
+        };
+        let exec = docker.create_exec(&self.id, config).await.map_err(failed)?;
+        let mut said = String::new();
+        if let StartExecResults::Attached { mut output, .. } =
+            docker.start_exec(&exec.id, None).await.map_err(failed)?
+        {
+            while let Some(part) = output.next().await {
+                said += &String::from_utf8_lossy(&part.map_err(failed)?.into_bytes());
+            }
+        }
+        let ended = docker.inspect_exec(&exec.id).await.map_err(failed)?;
+        if ended.exit_code == Some(0) {
+            return Ok(said);
+        }
+        Err(Error::Fault {
+            reason: said.trim().to_owned(),
+        })
+    }
+
+    /// Ends it. One that is gone is fine.
+    pub(super) async fn remove(&self, cluster: &Cluster) -> Result<()> {
+        let options = RemoveContainerOptions {
+            force: true,
+            v: true,
+            ..RemoveContainerOptions::default()
+        };
+        let docker = cluster.engine.docker();
+        match docker.remove_container(&self.id, Some(options)).await {
+            Ok(())
+            | Err(DockerError::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            }) => Ok(()),
+            Err(error) => Err(Error::docker("remove a helper of a fault", error)),
+        }
+    }
+}
+
+/// A helper that somebody left, with what is on its labels.
+#[derive(Debug)]
+pub(super) struct Left {
+    helper: Helper,
+    runs: bool,
+    /// What the fault is called, and the name of the task that it is on.
+    pub(super) fault: String,
+    pub(super) task: String,
+    container: String,
+    undo: String,
+}
+
+/// The helpers of the stack's faults, whoever started them.
+///
+/// # Errors
+/// The engine does not answer.
+pub(super) async fn left(cluster: &Cluster) -> Result<Vec<Left>> {
+    let mut filters = label_filter(STACK_LABEL, cluster.stack.as_str());
+    filters
+        .entry("label".to_owned())
+        .or_default()
+        .push(FAULT_LABEL.to_owned());
+    let options = ListContainersOptions {
+        all: true,
+        filters: Some(filters),
+        ..ListContainersOptions::default()
+    };
+    let found = cluster
+        .engine
+        .docker()
+        .list_containers(Some(options))
+        .await
+        .map_err(|error| Error::docker("list the helpers of faults", error))?;
+    Ok(found
+        .into_iter()
+        .filter_map(|container| {
+            let mut labels: HashMap<String, String> = container.labels?;
+            let mut take = |label| labels.remove(label).unwrap_or_default();
+            Some(Left {
+                helper: Helper { id: container.id? },
+                runs: container
+                    .state
+                    .is_some_and(|state| state.to_string() == "running"),
+                fault: take(FAULT_LABEL),
+                task: take(TASK_LABEL),
+                container: take(CONTAINER_LABEL),
+                undo: take(UNDO_LABEL),
+            })
+        })
+        .collect())
+}
+
+impl Left {
+    /// Undoes its fault, by another helper where this one has ended. A task that is gone took its fault along.
+    pub(super) async fn undo(&self, cluster: &Cluster) -> Result<()> {
+        if self.runs {
+            self.helper.run(cluster, &self.undo, &[]).await?;
+        } else {
+            let beside = Beside {
+                fault: &self.fault,
+                task: &self.task,
+                container: &self.container,
+                undo: &self.undo,
+            };
+            match Helper::in_network(cluster, &beside).await {
+                Ok(other) => {
+                    let undone = other.run(cluster, &self.undo, &[]).await;
+                    other.remove(cluster).await?;
+                    undone?;
+                }
+                // The engine says so of a container that it does not have, or that does not run.
+                Err(error) if matches!(error.status(), Some(404 | 409 | 500)) => {
+                    tracing::debug!(%error, task = self.task, "the faulty task is gone");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.helper.remove(cluster).await
+    }
+}

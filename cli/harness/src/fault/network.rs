@@ -1,0 +1,206 @@
+//! What is done in a task's network namespace: scripts for a helper that shares it. Pure.
+//!
+//! A fault has chains of its own in the filter table, or a queueing discipline at the root of each link but the
+//! loopback. So it counts only its own packets, and undoing it touches nothing else.
+
+use std::net::IpAddr;
+
+use super::action::{Hold, Way};
+
+/// The shell scripts of one fault. Each fails where one of its steps does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scripts {
+    pub(super) apply: String,
+    /// Prints how many packets it has acted on.
+    pub(super) count: String,
+    /// May be run again, and fails if something is left.
+    pub(super) undo: String,
+    /// What it does to a packet.
+    pub(super) done: &'static str,
+}
+
+/// The variable that names other links than those of the task: the probe has only the loopback.
+pub(super) const LINKS: &str = "LINKS";
+
+/// How long `tbf` lets a packet wait before it drops it.
+const TBF_LATENCY_MS: u32 = 400;
+/// At least so many bytes may be sent at once; a hundredth of a second's worth where that is more, because `tbf`
+/// is refilled by the kernel's timer.
+const TBF_BURST_MIN: u64 = 16 * 1024;
+
+/// The scripts for `hold`, or nothing where it is not done in the network. `id` tells this fault from others on the same
+/// task, in at most 20 characters; `others` are the addresses of a partition's other side.
+pub(super) fn scripts(hold: &Hold, id: &str, others: &[IpAddr]) -> Option<Scripts> {
+    let filter =
+        |incoming: &[String], outgoing: &[String], done| Some(filter(id, incoming, outgoing, done));
+    match hold {
+        Hold::Isolate => filter(
+            &["! -i lo -j DROP".to_owned()],
+            &["! -o lo -j DROP".to_owned()],
+            "dropped",
+        ),
+        Hold::Partition { way, .. } => {
+            let each = |flag: &str| -> Vec<String> {
+                let rule = |address: &IpAddr| format!("{flag} {address} -j DROP");
+                others.iter().map(rule).collect()
+            };
+            match way {
+                Way::Both => filter(&each("-s"), &each("-d"), "dropped"),
+                Way::There => filter(&[], &each("-d"), "dropped"),
+            }
+        }
+        Hold::Loss { per_mille } => {
+            let share = f64::from(*per_mille) / 1_000.0;
+            let rule =
+                format!("! -i lo -m statistic --mode random --probability {share:.3} -j DROP");
+            filter(&[rule], &[], "dropped")
+        }
+        Hold::Reset => {
+            // The reset itself goes out by the same way.
+            let pass = "-p tcp --tcp-flags RST RST -j RETURN".to_owned();
+            let rule = |link: &str| format!("! {link} lo -p tcp -j REJECT --reject-with tcp-reset");
+            filter(&[rule("-i")], &[pass, rule("-o")], "reset")
+        }
+        Hold::Bandwidth { bits_per_s } => {
+            let burst = TBF_BURST_MIN.max(bits_per_s / 8 / 100);
+            Some(queue(
+                &format!("tbf rate {bits_per_s}bit burst {burst} latency {TBF_LATENCY_MS}ms"),
+                r"s/.*overlimits \([0-9]*\).*/\1/p",
+                "held back",
+            ))
+        }
+        Hold::Delay { ms } => Some(queue(
+            &format!("netem delay {ms}ms"),
+            r"s/.*Sent [0-9]* bytes \([0-9]*\) pkt.*/\1/p",
+            "delayed",
+        )),
+        Hold::Pause | Hold::Throttle { .. } => None,
+    }
+}
+
+/// Rules in two chains of this fault's own.
+fn filter(id: &str, incoming: &[String], outgoing: &[String], done: &'static str) -> Scripts {
+    let mut apply = vec!["set -e".to_owned()];
+    let mut undo = Vec::new();
+    let mut count = Vec::new();
+    for (hook, suffix, rules) in [("INPUT", "I", incoming), ("OUTPUT", "O", outgoing)] {
+        let chain = format!("WS-{id}-{suffix}");
+        apply.push(format!("iptables -w -N {chain}"));
+        apply.extend(
+            rules
+                .iter()
+                .map(|rule| format!("iptables -w -A {chain} {rule}")),
+        );
+        apply.push(format!("iptables -w -I {hook} 1 -j {chain}"));
+        undo.push(format!("iptables -w -D {hook} -j {chain} 2>&-"));
+        undo.push(format!("iptables -w -F {chain} 2>&-"));
+        undo.push(format!("iptables -w -X {chain} 2>&-"));
+        count.push(format!("iptables -w -nvxL {chain}"));
+    }
+    undo.push(format!(
+        "rules=$(iptables -w -S) && case $rules in *WS-{id}-*) exit 1;; esac"
+    ));
+    Scripts {
+        apply: apply.join("\n"),
+        count: format!(
+            "{{ {}; }} | awk '$3 == \"DROP\" || $3 == \"REJECT\" {{ n += $1 }} END {{ print n + 0 }}'",
+            count.join("; ")
+        ),
+        undo: undo.join("\n"),
+        done,
+    }
+}
+
+/// A queueing discipline on every link. `counted` is the sed script that finds the number in its statistics.
+fn queue(discipline: &str, counted: &str, done: &'static str) -> Scripts {
+    let links = format!(
+        "links=${{{LINKS}:-$(ip -o link | sed -n 's/^[0-9]*: \\([^:@]*\\).*/\\1/p' | grep -vx lo)}}"
+    );
+    let kind = discipline.split(' ').next().unwrap_or_default();
+    Scripts {
+        apply: format!(
+            "set -e\n{links}\nfor link in $links; do tc qdisc add dev $link root {discipline}; done"
+        ),
+        count: format!(
+            "{links}\nfor link in $links; do tc -s qdisc show dev $link root; done | sed -n '{counted}' \
+             | awk '{{ n += $1 }} END {{ print n + 0 }}'"
+        ),
+        undo: format!(
+            "{links}\nfor link in $links; do tc qdisc del dev $link root 2>&-; done\n\
+             left=$(tc qdisc) && case $left in *'qdisc {kind} '*) exit 1;; esac"
+        ),
+        done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(hold: &Hold) -> Scripts {
+        let others = ["10.0.1.7".parse().unwrap(), "10.0.1.8".parse().unwrap()];
+        scripts(hold, "7f", &others).unwrap()
+    }
+
+    #[test]
+    fn an_isolated_task_talks_to_itself_only() {
+        let found = of(&Hold::Isolate);
+        assert_eq!(
+            found.apply,
+            "set -e\n\
+             iptables -w -N WS-7f-I\n\
+             iptables -w -A WS-7f-I ! -i lo -j DROP\n\
+             iptables -w -I INPUT 1 -j WS-7f-I\n\
+             iptables -w -N WS-7f-O\n\
+             iptables -w -A WS-7f-O ! -o lo -j DROP\n\
+             iptables -w -I OUTPUT 1 -j WS-7f-O"
+        );
+    }
+
+    #[test]
+    fn a_partition_cuts_each_address_in_its_way() {
+        let both = of(&Hold::Partition {
+            with: "stock".to_owned(),
+            way: Way::Both,
+        });
+        assert!(both.apply.contains("WS-7f-I -s 10.0.1.8 -j DROP"));
+        assert!(both.apply.contains("WS-7f-O -d 10.0.1.7 -j DROP"));
+        let there = of(&Hold::Partition {
+            with: "stock".to_owned(),
+            way: Way::There,
+        });
+        assert!(!there.apply.contains("-s 10.0.1."), "{}", there.apply);
+        assert!(there.apply.contains("WS-7f-O -d 10.0.1.8 -j DROP"));
+    }
+
+    #[test]
+    fn amounts_reach_the_kernel() {
+        assert!(
+            of(&Hold::Loss { per_mille: 300 })
+                .apply
+                .contains("--probability 0.300")
+        );
+        let slow = of(&Hold::Bandwidth {
+            bits_per_s: 1_000_000,
+        });
+        assert!(
+            slow.apply
+                .contains("root tbf rate 1000000bit burst 16384 latency 400ms")
+        );
+        let fast = of(&Hold::Bandwidth {
+            bits_per_s: 1_000_000_000,
+        });
+        assert!(fast.apply.contains("burst 1250000"));
+        assert!(
+            of(&Hold::Delay { ms: 200 })
+                .apply
+                .contains("netem delay 200ms")
+        );
+    }
+
+    #[test]
+    fn nothing_is_done_in_the_network_for_a_frozen_task() {
+        assert_eq!(scripts(&Hold::Pause, "7f", &[]), None);
+        assert_eq!(scripts(&Hold::Throttle { milli_cpus: 50 }, "7f", &[]), None);
+    }
+}
