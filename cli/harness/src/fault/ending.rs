@@ -26,14 +26,14 @@ const STOP_SIGNAL: &str = "SIGTERM";
 /// Refuses what cannot be done to these tasks, before anything is.
 ///
 /// # Errors
-/// [`Error::NoTarget`] where a task that is to be wiped has no volume.
+/// [`Error::BadTarget`] where a task that is to be wiped has no volume.
 pub(super) async fn require(cluster: &Cluster, end: &End, victims: &[Victim]) -> Result<()> {
     let End::Wipe(target) = end else {
         return Ok(());
     };
     for Victim { task, .. } in victims {
         if volumes(cluster, task).await?.is_empty() {
-            return Err(Error::NoTarget {
+            return Err(Error::BadTarget {
                 target: target.clone(),
                 reason: format!("{} has no volume that could be wiped", task.name()),
             });

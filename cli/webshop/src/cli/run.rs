@@ -73,7 +73,7 @@ Examples:
   webshop chaos --kill stock --count all
   webshop chaos --pause order-db-primary --for 20s
   webshop chaos --partition 'stock-db-primary..stock-db-standby' --kill redis
-  webshop chaos --loss kafka-1=30% --throttle payment.2=0.05cpu
+  webshop chaos --loss kafka-1=30% --throttle order.2=0.05cpu
   webshop chaos --kill order --repeat 5 --every 20s
   webshop chaos --random --seed 1 --for 10m --verify
   webshop chaos --kill order-db-primary --dry-run

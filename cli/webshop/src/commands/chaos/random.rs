@@ -48,7 +48,6 @@ fn faults() -> Vec<Step> {
         faults.push(loss(&primary));
         faults.push(bandwidth(&primary));
         faults.push(throttle(&primary));
-        faults.push(throttle(service));
         faults.push(kill(&format!("{service}-pool")));
     }
     for broker in BROKERS {
@@ -64,6 +63,8 @@ fn faults() -> Vec<Step> {
         isolate("redis"),
         kill("gateway"),
         kill("agent"),
+        // The other services' second replica idles: so little is enough for it.
+        throttle("order"),
         stop("order"),
         stop("stock-db-primary"),
     ]);
