@@ -26,6 +26,8 @@ pub(super) fn shown(args: &[&str]) -> String {
 fn wrong_usage_is_64_and_not_a_verdict() {
     insta::assert_snapshot!("usage_unknown_command", shown(&["frobnicate"]));
     insta::assert_snapshot!("usage_missing_target", shown(&["chaos", "--at", "3s"]));
+    insta::assert_snapshot!("usage_no_amount", shown(&["chaos", "--loss", "order"]));
+    insta::assert_snapshot!("usage_no_sides", shown(&["chaos", "--partition", "order"]));
     insta::assert_snapshot!("usage_bad_duration", shown(&["up", "--wait-timeout", "20"]));
     insta::assert_snapshot!("usage_bad_scale", shown(&["up", "--scale", "order"]));
     insta::assert_snapshot!("usage_bad_stack", shown(&["ps", "--stack", "a b"]));
@@ -43,6 +45,8 @@ fn without_an_engine_every_command_says_so_with_a_hint() {
         &["targets"],
         &["logs", "order"],
         &["chaos", "clear"],
+        &["chaos", "--pause", "redis"],
+        &["doctor"],
     ] {
         assert_eq!(shown(args), expected, "{args:?}");
     }

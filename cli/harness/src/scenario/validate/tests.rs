@@ -147,6 +147,51 @@ fn a_new_file_is_right_and_says_the_same_when_it_is_written_again() {
     "crash: { at: reserve.before-commit }",
     "no new primary can come of a crash of a service"
 )]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "pause: { target: order.1, for: 0s }",
+    "8:36: this fault would last no time at all"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "pause: { target: order.1 }",
+    "8:14: the key `for` is missing"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "loss: { target: order.1, share: 0%, for: 5s }",
+    "nothing would be lost"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "partition: { between: stock, for: 5s }",
+    "names no two sides"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "partition: { between: order..stok, for: 5s }",
+    "nothing is called `stok`"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "throttle: { target: order.1, to: 5%, for: 5s }",
+    "is not a share of processors"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "delay: { target: order.1, by: 0ms, for: 5s }",
+    "this delay is out of range"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "pause: { target: order.1, for: 5s }",
+    "no new primary can come of `pause order.1`"
+)]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "wipe: { target: stock-db-primary, count: 101% }",
+    "is none of"
+)]
 fn what_makes_no_sense_is_refused_where_it_stands(
     #[case] from: &str,
     #[case] to: &str,
@@ -244,6 +289,7 @@ fn the_same_seed_gives_the_same_plan() {
     let plan = |seed| serde_json::to_string(&scenario.shape(seed, "webshop run").steps).unwrap();
     assert_eq!(plan(7), plan(7));
     assert_ne!(plan(7), plan(8));
+    assert!(plan(7).contains(r#""apart":true"#), "they stay apart unless told");
     let faults = scenario
         .steps(7)
         .iter()
