@@ -177,7 +177,7 @@ impl Proof {
         }
     }
 
-    /// Another node that is primary at a higher epoch and on a higher timeline.
+    /// Who leads a higher epoch: another node, on a higher timeline, or the same one, which its peers let go on.
     fn successor(&self, world: &World) -> Option<(String, u32)> {
         let before = self.victim.node.as_ref()?;
         if before.role != Role::Primary {
@@ -191,9 +191,8 @@ impl Proof {
             .primaries()
             .into_iter()
             .find(|node| {
-                node.name != self.victim.task.service
-                    && node.epoch > before.epoch
-                    && node.timeline > before.timeline
+                let resumed = node.name == self.victim.task.service;
+                node.epoch > before.epoch && (resumed || node.timeline > before.timeline)
             })
             .map(|node| (node.name.clone(), node.timeline))
     }
@@ -252,7 +251,7 @@ impl Proof {
             && let Some(database) = self.failover(world)
         {
             missing.push(format!(
-                "another {database} node as primary on a higher timeline"
+                "another {database} node as primary on a higher timeline, or itself in a higher epoch"
             ));
         }
         missing
@@ -284,7 +283,12 @@ impl Proof {
             }
         };
         if let Some((node, timeline)) = &self.promoted {
-            seen.push(format!("{node} is primary on timeline {timeline}"));
+            let again = if *node == self.victim.task.service {
+                " again"
+            } else {
+                ""
+            };
+            seen.push(format!("{node} is primary{again} on timeline {timeline}"));
         }
         FaultEvidence {
             name: self.name.clone(),
@@ -466,6 +470,30 @@ mod tests {
         assert!(!proof.is_complete(&back));
         proof.written(150);
         assert!(proof.is_complete(&back));
+    }
+
+    #[test]
+    fn a_primary_that_its_peers_let_go_on_is_its_own_successor() {
+        let mut proof = proof();
+        proof.died(120);
+        let resumed = |epoch| {
+            let mut state = node("stock-db-0", Role::Primary, epoch, 7);
+            state.state.as_mut().unwrap().timeline = 1;
+            world("new", vec![state, node("stock-db-1", Role::Standby, 1, 7)])
+        };
+        let early = resumed(1);
+        proof.look(130, &early, true);
+        assert!(!proof.evidence(&early).took_effect(), "nobody let it");
+        let later = resumed(2);
+        proof.look(140, &later, true);
+        let evidence = proof.evidence(&later);
+        assert!(evidence.took_effect());
+        assert_eq!(
+            evidence.seen[2],
+            "stock-db-0 is primary again on timeline 1"
+        );
+        proof.written(150);
+        assert!(proof.is_complete(&later));
     }
 
     #[test]

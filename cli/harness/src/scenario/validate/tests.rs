@@ -289,7 +289,10 @@ fn the_same_seed_gives_the_same_plan() {
     let plan = |seed| serde_json::to_string(&scenario.shape(seed, "webshop run").steps).unwrap();
     assert_eq!(plan(7), plan(7));
     assert_ne!(plan(7), plan(8));
-    assert!(plan(7).contains(r#""apart":true"#), "they stay apart unless told");
+    assert!(
+        plan(7).contains(r#""apart":true"#),
+        "they stay apart unless told"
+    );
     let faults = scenario
         .steps(7)
         .iter()
