@@ -19,6 +19,7 @@ use std::{
 
 use bollard::query_parameters::{InspectContainerOptions, ListNodesOptions};
 use checker::evidence::FaultEvidence;
+use futures_util::future::try_join_all;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use crate::{
@@ -206,38 +207,49 @@ pub async fn inject(
     hits: Hits,
 ) -> Result<Vec<Tracked>> {
     let addresses = addresses(cluster, &hits.others).await?;
-    let mut restarted = BTreeSet::new();
-    let mut injected = Vec::new();
-    for victim in hits.victims {
-        let task = &victim.task;
-        let what = match &plan.action {
-            Action::Crash { crash } => format!("arming {crash}"),
-            action => action.to_string(),
-        };
-        recorder.event("fault", &task.name(), what).await;
-        let at_us = recorder.clock().now_us();
-        let keeper = match &plan.action {
-            Action::End { end, .. } => {
-                ending::put(cluster, end, task, &mut restarted).await?;
-                None
-            }
-            Action::Crash { crash } => {
-                failpoint::arm(cluster, task, *crash).await?;
-                None
-            }
-            Action::Hold { hold, for_ms, .. } => {
-                let name = plan.name();
-                let on = OnTask::put(cluster, hold, task, &name, &addresses).await?;
-                let length = Duration::from_millis(*for_ms);
-                Some(Keeper::start(cluster, recorder, task, on, length))
-            }
-        };
-        injected.push(Tracked {
-            proof: Proof::new(plan, victim, at_us),
-            keeper,
-        });
-    }
-    Ok(injected)
+    let mut services = BTreeSet::new();
+    let injections = hits.victims.into_iter().map(|victim| {
+        // A restart is of a whole service: one of its tasks stands for all.
+        let first = services.insert(victim.task.service.clone());
+        inject_one(cluster, recorder, plan, victim, first, &addresses)
+    });
+    try_join_all(injections).await
+}
+
+async fn inject_one(
+    cluster: &Cluster,
+    recorder: &Recorder,
+    plan: &FaultPlan,
+    victim: Victim,
+    first: bool,
+    others: &[IpAddr],
+) -> Result<Tracked> {
+    let task = &victim.task;
+    let what = match &plan.action {
+        Action::Crash { crash } => format!("arming {crash}"),
+        action => action.to_string(),
+    };
+    recorder.event("fault", &task.name(), what).await;
+    let at_us = recorder.clock().now_us();
+    let keeper = match &plan.action {
+        Action::End { end, .. } => {
+            ending::put(cluster, end, task, first).await?;
+            None
+        }
+        Action::Crash { crash } => {
+            failpoint::arm(cluster, task, *crash).await?;
+            None
+        }
+        Action::Hold { hold, for_ms, .. } => {
+            let on = OnTask::put(cluster, hold, task, &plan.name(), others).await?;
+            let length = Duration::from_millis(*for_ms);
+            Some(Keeper::start(cluster, recorder, task, on, length))
+        }
+    };
+    Ok(Tracked {
+        proof: Proof::new(plan, victim, at_us),
+        keeper,
+    })
 }
 
 /// The addresses of tasks in the stack's network.

@@ -1,7 +1,5 @@
 //! Faults after which a task is gone, and the Swarm starts another one.
 
-use std::collections::BTreeSet;
-
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptions, UpdateServiceOptions,
 };
@@ -42,13 +40,8 @@ pub(super) async fn require(cluster: &Cluster, end: &End, victims: &[Victim]) ->
     Ok(())
 }
 
-/// Does it to one task. A restart is of its whole service, and is begun once for all of `begun`.
-pub(super) async fn put(
-    cluster: &Cluster,
-    end: &End,
-    task: &Running,
-    begun: &mut BTreeSet<String>,
-) -> Result<()> {
+/// Does it to one task. A restart is of its whole service, and is begun for the `first` of its tasks.
+pub(super) async fn put(cluster: &Cluster, end: &End, task: &Running, first: bool) -> Result<()> {
     match end {
         End::Kill(_) => signal(cluster, task, "KILL").await,
         End::Stop(_) => {
@@ -56,7 +49,7 @@ pub(super) async fn put(
             signal(cluster, task, &wanted).await
         }
         End::Restart(_) => {
-            if begun.insert(task.service.clone()) {
+            if first {
                 restart(cluster, &task.service).await?;
             }
             Ok(())
