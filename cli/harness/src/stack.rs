@@ -3,6 +3,7 @@
 //! Everything is named and labelled the way `docker stack deploy` does it.
 
 pub mod compose;
+mod containers;
 pub mod deploy;
 mod fingerprint;
 mod interpolate;
@@ -16,6 +17,7 @@ mod variables;
 
 use std::collections::HashMap;
 
+pub(crate) use containers::containers;
 pub use secrets::volumes;
 
 /// The stack that something belongs to.

@@ -1,13 +1,11 @@
 //! Ends every fault of a stack, whoever left it: the engine and the labels of helpers say what there is.
 
-use bollard::query_parameters::ListContainersOptions;
-
 use super::{failpoint, helper, hold};
 use crate::{
     cluster::Cluster,
-    error::{Error, Result},
+    error::Result,
     image::is_test_image,
-    stack::{NAMESPACE_LABEL, label_filter},
+    stack::{self, NAMESPACE_LABEL, label_filter},
 };
 
 /// Faults that are on the stack now, each in a few words.
@@ -84,17 +82,7 @@ async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<Container>> {
     const TASK: &str = "com.docker.swarm.task.name";
     let mut filters = label_filter(NAMESPACE_LABEL, cluster.stack.as_str());
     filters.insert("status".to_owned(), vec![status.to_owned()]);
-    let options = ListContainersOptions {
-        all: true,
-        filters: Some(filters),
-        ..ListContainersOptions::default()
-    };
-    let found = cluster
-        .engine
-        .docker()
-        .list_containers(Some(options))
-        .await
-        .map_err(|error| Error::docker("list the stack's containers", error))?;
+    let found = stack::containers(cluster, filters, "the stack's containers").await?;
     Ok(found
         .into_iter()
         .filter_map(|container| {

@@ -7,10 +7,7 @@ use bollard::{
     errors::Error as DockerError,
     exec::StartExecResults,
     models::{ContainerCreateBody, ExecConfig, HostConfig, Mount, MountType},
-    query_parameters::{
-        CreateContainerOptions, ListContainersOptions, RemoveContainerOptions,
-        StartContainerOptions,
-    },
+    query_parameters::{CreateContainerOptions, RemoveContainerOptions, StartContainerOptions},
 };
 use futures_util::StreamExt as _;
 
@@ -18,7 +15,7 @@ use crate::{
     cluster::Cluster,
     error::{Error, Result},
     image,
-    stack::{STACK_LABEL, label_filter},
+    stack::{self, STACK_LABEL, label_filter},
 };
 
 /// What the fault is called.
@@ -51,12 +48,8 @@ pub(super) struct Beside<'a> {
 impl Helper {
     /// Starts one in the network namespace of a container.
     pub(super) async fn in_network(cluster: &Cluster, beside: &Beside<'_>) -> Result<Self> {
-        let host = HostConfig {
-            network_mode: Some(format!("container:{}", beside.container)),
-            cap_add: Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]),
-            ..HostConfig::default()
-        };
-        Self::start(cluster, beside, host).await
+        let network = format!("container:{}", beside.container);
+        Self::start(cluster, beside, in_charge_of(network)).await
     }
 
     /// Starts one in a network of its own that leads nowhere, to try what the kernel can do.
@@ -67,12 +60,7 @@ impl Helper {
             container: "",
             undo: "true",
         };
-        let host = HostConfig {
-            network_mode: Some("none".to_owned()),
-            cap_add: Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]),
-            ..HostConfig::default()
-        };
-        Self::start(cluster, &beside, host).await
+        Self::start(cluster, &beside, in_charge_of("none".to_owned())).await
     }
 
     /// Starts one that has the volumes at `/volumes/NAME`.
@@ -195,6 +183,15 @@ impl Helper {
     }
 }
 
+/// May change how packets go in that network.
+fn in_charge_of(network: String) -> HostConfig {
+    HostConfig {
+        network_mode: Some(network),
+        cap_add: Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]),
+        ..HostConfig::default()
+    }
+}
+
 /// A helper that somebody left, with what is on its labels.
 #[derive(Debug)]
 pub(super) struct Left {
@@ -217,17 +214,7 @@ pub(super) async fn left(cluster: &Cluster) -> Result<Vec<Left>> {
         .entry("label".to_owned())
         .or_default()
         .push(FAULT_LABEL.to_owned());
-    let options = ListContainersOptions {
-        all: true,
-        filters: Some(filters),
-        ..ListContainersOptions::default()
-    };
-    let found = cluster
-        .engine
-        .docker()
-        .list_containers(Some(options))
-        .await
-        .map_err(|error| Error::docker("list the helpers of faults", error))?;
+    let found = stack::containers(cluster, filters, "the helpers of faults").await?;
     Ok(found
         .into_iter()
         .filter_map(|container| {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use bollard::{
     errors::Error as DockerError,
-    models::ContainerUpdateBody,
+    models::{ContainerInspectResponse, ContainerUpdateBody},
     query_parameters::{InspectContainerOptions, StatsOptions},
 };
 use futures_util::StreamExt as _;
@@ -171,15 +171,9 @@ pub(super) async fn thaw(cluster: &Cluster, container: &str, task: &str) -> Resu
 }
 
 async fn is_frozen(cluster: &Cluster, container: &str) -> Result<bool> {
-    let options = None::<InspectContainerOptions>;
-    let docker = cluster.engine.docker();
-    match docker.inspect_container(container, options).await {
-        Ok(found) => Ok(found.state.and_then(|state| state.paused) == Some(true)),
-        Err(DockerError::DockerResponseServerError {
-            status_code: 404, ..
-        }) => Ok(false),
-        Err(error) => Err(Error::docker("look at a container", error)),
-    }
+    let found = inspect(cluster, container).await?;
+    let state = found.and_then(|found| found.state);
+    Ok(state.and_then(|state| state.paused) == Some(true))
 }
 
 async fn throttle(cluster: &Cluster, task: &Running, milli_cpus: u64) -> Result<Means> {
@@ -209,14 +203,20 @@ pub(super) async fn unthrottle(cluster: &Cluster, container: &str, task: &str) -
 
 /// Whether a container has a quota. No service of the stack has one of its own.
 pub(super) async fn is_throttled(cluster: &Cluster, container: &str) -> Result<bool> {
+    let found = inspect(cluster, container).await?;
+    let host = found.and_then(|found| found.host_config);
+    Ok(host
+        .and_then(|host| host.cpu_quota)
+        .is_some_and(|quota| quota > 0))
+}
+
+/// What the engine says of a container; nothing where it is gone.
+async fn inspect(cluster: &Cluster, container: &str) -> Result<Option<ContainerInspectResponse>> {
     let options = None::<InspectContainerOptions>;
     let docker = cluster.engine.docker();
     match docker.inspect_container(container, options).await {
-        Ok(found) => Ok(found
-            .host_config
-            .and_then(|host| host.cpu_quota)
-            .is_some_and(|quota| quota > 0)),
-        Err(error) if is_gone(&error) => Ok(false),
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(Error::docker("look at a container", error)),
     }
 }

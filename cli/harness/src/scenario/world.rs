@@ -7,12 +7,14 @@ use protocol::{
 };
 
 use crate::{
-    stack::compose::{File, Mode},
+    stack::{
+        KIND_LABEL,
+        compose::{File, Mode},
+    },
     target::World,
     tasks::Running,
 };
 
-const KIND_LABEL: &str = "webshop.kind";
 const CLUSTER_LABEL: &str = "webshop.cluster";
 
 /// What a stack of this file will be, as far as targets are concerned.

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{
-    ListConfigsOptions, ListContainersOptions, ListNetworksOptions, ListSecretsOptions,
-    RemoveContainerOptions, RemoveVolumeOptions,
+    ListConfigsOptions, ListNetworksOptions, ListSecretsOptions, RemoveContainerOptions,
+    RemoveVolumeOptions,
 };
 
 use super::overview::Overview;
@@ -95,19 +95,8 @@ async fn remove_services(cluster: &Cluster) -> Result<usize> {
 async fn containers(cluster: &Cluster) -> Result<Vec<ContainerSummary>> {
     let mut found = Vec::new();
     for label in [NAMESPACE_LABEL, STACK_LABEL] {
-        let options = ListContainersOptions {
-            all: true,
-            filters: Some(label_filter(label, cluster.stack.as_str())),
-            ..ListContainersOptions::default()
-        };
-        found.extend(
-            cluster
-                .engine
-                .docker()
-                .list_containers(Some(options))
-                .await
-                .map_err(|error| Error::docker("list the containers", error))?,
-        );
+        let filters = label_filter(label, cluster.stack.as_str());
+        found.extend(super::containers(cluster, filters, "the containers").await?);
     }
     Ok(found)
 }
