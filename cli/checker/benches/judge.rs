@@ -24,20 +24,24 @@ struct Recorded {
     evidence: Evidence,
 }
 
-/// Every order is paid; every `lost_every`th was acknowledged and left no trace.
-fn recorded(lost_every: i64) -> Recorded {
-    let is_lost = |order: i64| order % lost_every == lost_every - 1;
-    let row = |order: i64, paid: bool| OrderRow {
+fn row(order: i64, paid: bool) -> OrderRow {
+    let line = OrderLine {
+        item_id: ItemId(order % OTHERS),
+        quantity: 1,
+        price: 5,
+    };
+    OrderRow {
         order_id: OrderId(order),
         user_id: UserId(order % OTHERS),
         paid,
         total_cost: 5,
-        lines: vec![OrderLine {
-            item_id: ItemId(order % OTHERS),
-            quantity: 1,
-            price: 5,
-        }],
-    };
+        lines: Box::new([line]),
+    }
+}
+
+/// Every order is paid; every `lost_every`th was acknowledged and left no trace.
+fn recorded(lost_every: i64) -> Recorded {
+    let is_lost = |order: i64| order % lost_every == lost_every - 1;
     let done = || (0..ORDERS).filter(move |order| !is_lost(*order));
     let mut initial = Initial {
         orders: (0..ORDERS).map(|order| row(order, false)).collect(),

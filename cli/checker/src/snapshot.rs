@@ -36,7 +36,7 @@ row! {
 row! {
     /// A row of `shop_order` with its lines.
     pub struct OrderRow {
-        order_id: OrderId, user_id: UserId, paid: bool, total_cost: i64, lines: Vec<OrderLine>,
+        order_id: OrderId, user_id: UserId, paid: bool, total_cost: i64, lines: Box<[OrderLine]>,
     }
 }
 row! {

@@ -1,7 +1,7 @@
 //! What a judged run looks like to those who were not there: JUnit for machines, Markdown for a pull
 //! request, annotations for a CI log, and one HTML file for a colleague.
 //!
-//! Pure but for [`Reported::load`] and [`write()`]: a run in, text out.
+//! Pure but for [`Reported::load`], [`Reported::of`] and [`write()`]: a run in, text out.
 
 use std::{
     io::Write as _,
@@ -13,7 +13,10 @@ use checker::{Evidence, History, Judgement, Verdict, snapshot::DatabaseView};
 use crate::{
     error::{Error, Result},
     recorder::Happening,
-    run::{plan::Plan, recorded},
+    run::{
+        plan::Plan,
+        recorded::{self, Judged},
+    },
     rundir::RunDir,
 };
 
@@ -68,9 +71,8 @@ impl Reported {
     /// [`Error::NotJudged`], or [`Error::Run`] where a file is cut short, foreign or of another run.
     pub fn load(dir: &RunDir) -> Result<Self> {
         let plan = dir.plan()?;
-        let run = dir.name();
         let Some(judgement) = dir.result()? else {
-            return Err(Error::NotJudged { run });
+            return Err(Error::NotJudged { run: dir.name() });
         };
         let history = dir.history()?;
         if judgement.run != history.header.run {
@@ -80,14 +82,29 @@ impl Reported {
             });
         }
         let databases = dir.snapshots()?.pop().map(|last| last.databases);
-        Ok(Self {
-            run: PathBuf::from("runs").join(run),
+        let judged = Judged {
             judgement,
             evidence: recorded::evidence(dir, &plan)?,
             plan,
             history,
-            events: dir.events()?,
             databases: databases.unwrap_or_default(),
+        };
+        Self::of(dir, judged)
+    }
+
+    /// A run that was judged just now: nothing large is read again.
+    ///
+    /// # Errors
+    /// [`Error::Run`]: its events are foreign.
+    pub fn of(dir: &RunDir, judged: Judged) -> Result<Self> {
+        Ok(Self {
+            run: PathBuf::from("runs").join(dir.name()),
+            judgement: judged.judgement,
+            evidence: judged.evidence,
+            plan: judged.plan,
+            history: judged.history,
+            events: dir.events()?,
+            databases: judged.databases,
             outcome: None,
         })
     }

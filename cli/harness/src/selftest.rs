@@ -89,9 +89,9 @@ async fn judge(
     let shape = mutant.scenario().shape(mutant.seed(), &command);
     let settle = shape.settle;
     let report = run::prepare(cluster, shape).await?.run(runs).await?;
-    let judgement = verify::verify(cluster, &report.dir, settle.into()).await?;
+    let judged = verify::verify(cluster, &report.dir, settle.into()).await?;
     Ok(Tried {
-        outcome: Outcome::of(mutant.expected, &judgement, start.elapsed()),
+        outcome: Outcome::of(mutant.expected, &judged.judgement, start.elapsed()),
         dir: report.dir,
     })
 }

@@ -44,7 +44,8 @@ mod tests {
                 item_id: ItemId(1),
                 quantity: 2,
                 price: 5,
-            }],
+            }]
+            .into(),
         };
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(text, "[7,3,true,10,[[1,2,5]]]");

@@ -160,7 +160,7 @@ impl Case {
         });
     }
 
-    fn lines(&self, order: OrderId) -> Vec<OrderLine> {
+    fn lines(&self, order: OrderId) -> Box<[OrderLine]> {
         self.row(order).lines.clone()
     }
 

@@ -1,7 +1,8 @@
 //! What a run recorded, read back and judged: no stack, no engine and no clock is asked.
 
 use checker::{
-    Evidence, History, Initial, Judgement, Run, Snapshot, Story, history::Op, judge, story,
+    Evidence, History, Initial, Judgement, Run, Snapshot, Story, history::Op, judge,
+    snapshot::DatabaseView, story,
 };
 use protocol::OrderId;
 
@@ -22,6 +23,17 @@ pub struct Recorded {
     pub evidence: Evidence,
     /// The final reads that there are.
     pub snapshots: Vec<Snapshot>,
+}
+
+/// A run that was judged, without the tables that only the checks need.
+#[derive(Debug)]
+pub struct Judged {
+    pub judgement: Judgement,
+    pub plan: Plan,
+    pub history: History,
+    pub evidence: Evidence,
+    /// The databases at the last final read; empty where there was none.
+    pub databases: Vec<DatabaseView>,
 }
 
 impl Recorded {
@@ -57,6 +69,20 @@ impl Recorded {
     #[must_use]
     pub fn judge(&self) -> Judgement {
         self.with_run(judge)
+    }
+
+    /// Judges it, writes the result, and lets the tables go.
+    fn close(mut self, dir: &RunDir) -> Result<Judged> {
+        let judgement = self.judge();
+        dir.write_result(&judgement)?;
+        let last = self.snapshots.pop();
+        Ok(Judged {
+            judgement,
+            plan: self.plan,
+            history: self.history,
+            evidence: self.evidence,
+            databases: last.map(|last| last.databases).unwrap_or_default(),
+        })
     }
 
     fn with_run<T>(&self, work: impl FnOnce(&Run<'_>) -> T) -> T {
@@ -105,24 +131,20 @@ fn joined<T>(result: std::thread::Result<T>) -> T {
 ///
 /// # Errors
 /// [`Error::Run`]: a file is damaged or foreign. The result cannot be written.
-pub fn offline(dir: &RunDir) -> Result<Judgement> {
-    let judgement = Recorded::load(dir)?.judge();
-    dir.write_result(&judgement)?;
-    Ok(judgement)
+pub fn offline(dir: &RunDir) -> Result<Judged> {
+    Recorded::load(dir)?.close(dir)
 }
 
 /// As [`offline`]; `None`: the run lacks its final reads.
 ///
 /// # Errors
 /// As [`offline`].
-pub fn stored(dir: &RunDir) -> Result<Option<Judgement>> {
+pub fn stored(dir: &RunDir) -> Result<Option<Judged>> {
     let recorded = Recorded::load(dir)?;
     if !recorded.has_final_reads() {
         return Ok(None);
     }
-    let judgement = recorded.judge();
-    dir.write_result(&judgement)?;
-    Ok(Some(judgement))
+    recorded.close(dir).map(Some)
 }
 
 /// One order's story, by what the run recorded.

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use checker::{Initial, Judgement, Snapshot, snapshot::Subject, verdict::Label};
+use checker::{Initial, Snapshot, snapshot::Subject, verdict::Label};
 
 use super::{
     CALL_TIMEOUT, client, mark,
     plan::{Plan, SettlePlan},
-    recorded::{Recorded, offline},
+    recorded::{Judged, Recorded, offline},
 };
 use crate::{
     agent::Agent,
@@ -50,7 +50,7 @@ impl From<SettlePlan> for Options {
 ///
 /// # Errors
 /// The stack is not the run's any more, or the engine does not answer.
-pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result<Judgement> {
+pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result<Judged> {
     let mut recorded = Recorded::load(dir)?;
     let had_reads = recorded.has_final_reads();
     let overview = Overview::of_deployed(cluster).await?;

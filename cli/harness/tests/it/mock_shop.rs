@@ -399,7 +399,8 @@ fn order(id: i64, paid: bool) -> OrderRow {
             item_id: ItemId(0),
             quantity: 1,
             price: 1,
-        }],
+        }]
+        .into(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use harness::error::Error;
 use harness::report::{self, Broken, Reported};
+use harness::run::recorded::Judged;
 use harness::rundir::RunDir;
 
 use crate::cli::{ReportArgs, ReportFormat};
@@ -75,8 +76,8 @@ fn write(session: &Session, dir: &RunDir, reported: &Reported) -> harness::Resul
 }
 
 /// The reports of a run that was just judged; in a job of GitHub's, its page and the change show them too.
-pub(super) fn publish(session: &Session, dir: &RunDir) -> harness::Result<()> {
-    let reported = Reported::load(dir)?;
+pub(super) fn publish(session: &Session, dir: &RunDir, judged: Judged) -> harness::Result<()> {
+    let reported = Reported::of(dir, judged)?;
     write(session, dir, &reported)?;
     if !session.global.is_github_job() {
         return Ok(());

@@ -217,7 +217,8 @@ async fn try_one(
         .run(&session.runs())
         .await?;
     chaos::show(session, &done)?;
-    let judgement = verify::verify(cluster, &done.dir, settle.into()).await?;
+    let judged = verify::verify(cluster, &done.dir, settle.into()).await?;
+    let judgement = judged.judgement.clone();
     let (verdict, gaps) = gaps::outcome(&judgement, &scenario.known_gaps);
     for violation in judgement.violations.iter().take(TOLD_MAX) {
         session.printer.line(&format!("\n{}", violation.text))?;
@@ -226,7 +227,7 @@ async fn try_one(
         session.printer.line(&format!("- {reason}"))?;
     }
     session.printer.line(&verdict_line(verdict))?;
-    report::publish(session, &done.dir)?;
+    report::publish(session, &done.dir, judged)?;
     Ok((verdict, gaps, done.dir, judgement))
 }
 

@@ -149,8 +149,8 @@ fn tell(session: &Session, mutant: &Mutant, tried: &Tried) -> anyhow::Result<Lin
         .printer
         .line(&format!("{} {given}: {how}", verdict_line(verdict)))?;
     if !caught {
-        let judgement = harness::run::recorded::offline(&tried.dir)?;
-        for reason in judgement.reasons.iter().take(REASONS_MAX) {
+        let judged = harness::run::recorded::offline(&tried.dir)?;
+        for reason in judged.judgement.reasons.iter().take(REASONS_MAX) {
             session.printer.line(&format!("- {reason}"))?;
         }
     }

@@ -3,9 +3,9 @@
 mod story;
 pub(super) mod verdict;
 
-use checker::verdict::{Judgement, Verdict};
+use checker::verdict::Verdict;
 use harness::Cluster;
-use harness::run::recorded;
+use harness::run::recorded::{self, Judged};
 use harness::run::verify::{self, Options};
 use harness::rundir::RunDir;
 use protocol::OrderId;
@@ -23,21 +23,21 @@ pub(crate) async fn run(args: VerifyArgs, session: Session) -> anyhow::Result<Ex
         return tell(&session, &dir, order, args.format);
     }
     if args.offline {
-        return show(&session, &dir, &recorded::offline(&dir)?, args.format);
+        return show(&session, &dir, recorded::offline(&dir)?, args.format);
     }
     if !args.again
-        && let Some(judgement) = recorded::stored(&dir)?
+        && let Some(judged) = recorded::stored(&dir)?
     {
         session
             .printer
             .note("judged by the final reads that were taken before; --again takes new ones");
-        return show(&session, &dir, &judgement, args.format);
+        return show(&session, &dir, judged, args.format);
     }
     let mut options = Options::from(dir.plan()?.settle);
     options.settle = args.settle_timeout.unwrap_or(options.settle);
     let cluster = session.cluster().await?;
-    let judgement = verify::verify(&cluster, &dir, options).await?;
-    show(&session, &dir, &judgement, args.format)
+    let judged = verify::verify(&cluster, &dir, options).await?;
+    show(&session, &dir, judged, args.format)
 }
 
 /// Settles, reads, judges and tells.
@@ -47,8 +47,8 @@ pub(crate) async fn judge(
     dir: &RunDir,
     options: Options,
 ) -> anyhow::Result<Exit> {
-    let judgement = verify::verify(cluster, dir, options).await?;
-    show(session, dir, &judgement, Format::Text)
+    let judged = verify::verify(cluster, dir, options).await?;
+    show(session, dir, judged, Format::Text)
 }
 
 fn tell(session: &Session, dir: &RunDir, order: OrderId, format: Format) -> anyhow::Result<Exit> {
@@ -60,18 +60,14 @@ fn tell(session: &Session, dir: &RunDir, order: OrderId, format: Format) -> anyh
     Ok(exit(story.verdict))
 }
 
-fn show(
-    session: &Session,
-    dir: &RunDir,
-    judgement: &Judgement,
-    format: Format,
-) -> anyhow::Result<Exit> {
+fn show(session: &Session, dir: &RunDir, judged: Judged, format: Format) -> anyhow::Result<Exit> {
     match format {
-        Format::Json => session.printer.json(judgement)?,
-        Format::Text => session.printer.line(&verdict::text(judgement))?,
+        Format::Json => session.printer.json(&judged.judgement)?,
+        Format::Text => session.printer.line(&verdict::text(&judged.judgement))?,
     }
-    let verdict = match report::publish(session, dir) {
-        Ok(()) => judgement.verdict,
+    let verdict = judged.judgement.verdict;
+    let verdict = match report::publish(session, dir, judged) {
+        Ok(()) => verdict,
         // The verdict stands, but who reads the reports would read old ones, or none.
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -79,7 +75,7 @@ fn show(
             session
                 .printer
                 .error(&format!("the reports are not written: {error}{cause}"));
-            judgement.verdict.worst(Verdict::Harness)
+            verdict.worst(Verdict::Harness)
         }
     };
     Ok(exit(verdict))

@@ -304,7 +304,7 @@ fn every_violation_is_in_the_result_and_ten_are_on_the_terminal() {
 #[test]
 #[ignore = "writes half a gigabyte, and times an optimised build"]
 fn a_million_orders_are_judged_within_five_seconds_and_a_gibibyte() {
-    for (name, lost_every, code, seconds) in [("large", i64::MAX, 0, 5), ("large-lost", 2, 1, 10)] {
+    for (name, lost_every, code) in [("large", i64::MAX, 0), ("large-lost", 2, 1)] {
         let run = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let large = Large {
             orders: 1_000_000,
@@ -320,7 +320,7 @@ fn a_million_orders_are_judged_within_five_seconds_and_a_gibibyte() {
         let took = began.elapsed();
         println!("{}: judged in {took:?}", run.display());
         assert_eq!(status.code(), Some(code));
-        assert!(took < Duration::from_secs(seconds), "{took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
         let peak = peak_bytes(&run);
         println!("{}: at most {} MiB", run.display(), peak >> 20);
         assert!(peak < 1 << 30, "{peak}");

@@ -231,6 +231,7 @@ fn order(n: i64, paid: bool) -> OrderRow {
             item_id: ItemId(0),
             quantity: 1,
             price: 1,
-        }],
+        }]
+        .into(),
     }
 }

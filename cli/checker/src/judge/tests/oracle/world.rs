@@ -204,7 +204,8 @@ impl Shop {
         let mut before = row.clone();
         if dice.percent(10) {
             let (order, item) = (row.order_id, ItemId(ITEMS - 1));
-            before.lines.retain(|line| line.item_id != item);
+            let others = row.lines.iter().filter(|line| line.item_id != item);
+            before.lines = others.copied().collect();
             let quantity = Quantity(1);
             let op = Op::AddItem {
                 order,
@@ -424,7 +425,7 @@ fn order_row(dice: &mut Dice, order_id: OrderId) -> OrderRow {
         user_id: UserId(dice.between(0, USERS - 1)),
         paid: false,
         total_cost: lines.iter().map(|line| line.quantity * line.price).sum(),
-        lines,
+        lines: lines.into(),
     }
 }
 
