@@ -11,6 +11,9 @@ pub struct Evidence {
     /// Two primaries of one database, each seen writable while the other was.
     #[serde(default)]
     pub split_brains: Vec<SplitBrain>,
+    /// What each database node acknowledged to a writer of its own; `None` where nobody wrote to nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct_writes: Option<Vec<DirectWrite>>,
     /// What the run was to wait for and never saw.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<String>,
@@ -89,6 +92,19 @@ impl Settle {
     pub fn is_healthy(&self) -> bool {
         self.load_stopped && self.faults_healed && self.converged
     }
+}
+
+/// A write that went straight to one database node, past every pool, and that the node acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectWrite {
+    pub database: String,
+    pub node: String,
+    /// What the node wrote it on. A promotion begins a new one.
+    pub timeline: u32,
+    /// Unix microseconds before it was sent: with the node, its name.
+    pub sent_us: i64,
+    /// Unix microseconds, by the same clock, when its acknowledgement had arrived.
+    pub acked_us: i64,
 }
 
 /// Two writable primaries at the same time.

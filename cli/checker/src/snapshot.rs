@@ -74,6 +74,11 @@ row! {
     pub struct TableDigest { table: String, rows: u64, digest: String }
 }
 
+row! {
+    /// A row of `direct_write`, on the primary of the database.
+    pub struct DirectRow { database: String, node: String, sent_us: i64 }
+}
+
 /// A node of a database, asked directly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeView {
@@ -259,6 +264,9 @@ pub struct Snapshot {
     pub databases: Vec<DatabaseView>,
     pub lanes: Vec<LaneView>,
     pub api: ApiReads,
+    /// The direct writes of the run; `None` where there were none to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct_writes: Option<Vec<DirectRow>>,
 }
 
 impl Default for Snapshot {
@@ -277,6 +285,7 @@ impl Default for Snapshot {
             databases: Vec::new(),
             lanes: Vec::new(),
             api: ApiReads::default(),
+            direct_writes: None,
         }
     }
 }

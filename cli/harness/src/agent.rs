@@ -7,8 +7,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bollard::query_parameters::ListContainersOptions;
 use protocol::agent::{
-    Cluster as Database, ClusterDigest, Kafka, Lanes, Op, Probe, Redis, Replication, Rows,
-    ServiceReplica, Watermarks,
+    Cluster as Database, ClusterDigest, DirectRows, Kafka, Lanes, Op, Probe, Redis, Replication,
+    Rows, ServiceReplica, Watermarks,
 };
 use serde::de::DeserializeOwned;
 use tokio::{sync::Mutex, time::Instant};
@@ -91,6 +91,11 @@ impl Agent {
         self.ask(&Op::Digests, LONG).await
     }
 
+    /// The direct writes that every primary holds, from that Unix microsecond on.
+    pub async fn direct_rows(&self, since_us: i64) -> Result<Vec<DirectRows>> {
+        self.ask(&Op::DirectRows { since_us }, LONG).await
+    }
+
     /// Everything a verdict needs, in batches, as far as the ledgers go since `since`.
     pub async fn rows(&self, since: Option<Watermarks>) -> Result<Vec<Rows>> {
         self.perform(&Op::Snapshot { since }, LONG)
@@ -153,7 +158,7 @@ impl Agent {
     }
 
     /// A running container of the agent on the engine that we talk to.
-    async fn container(&self) -> Result<String> {
+    pub(crate) async fn container(&self) -> Result<String> {
         let name = self.cluster.stack.scoped(SERVICE);
         let filters = HashMap::from([
             (

@@ -4,7 +4,7 @@ pub mod action;
 mod ending;
 mod failpoint;
 mod heal;
-mod helper;
+pub(crate) mod helper;
 pub(crate) mod hold;
 mod keeper;
 mod network;

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod event;
+mod exec;
 pub mod fault;
 pub mod image;
 pub mod inside;

@@ -1,5 +1,6 @@
 //! One run: data, load, faults in the middle of it, everything recorded.
 
+mod direct;
 pub mod plan;
 pub mod recorded;
 mod timeline;
@@ -17,6 +18,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    direct::DirectWriters,
     plan::{BaselinePlan, FaultPlan, LoadPlan, Plan, SettlePlan, StackMark, StepPlan},
     timeline::Timeline,
 };
@@ -54,6 +56,8 @@ pub struct Shape {
     pub seed: u64,
     /// `None`: faults without load.
     pub load: Option<LoadPlan>,
+    /// Whether every database node is written to straight all the time.
+    pub direct_writes: bool,
     pub baseline: Option<BaselinePlan>,
     pub steps: Vec<StepPlan>,
     pub settle: SettlePlan,
@@ -233,6 +237,7 @@ impl Prepared {
             recorder.clone(),
             stop.clone(),
         ));
+        let writers = self.start_direct_writers().await?;
         let stats = Arc::new(Stats::default());
         let (end_sender, end) = watch::channel(Duration::MAX);
         let load = self.start_load(&dir, &recorder, &stats, end, &stop);
@@ -252,20 +257,14 @@ impl Prepared {
         recorder.event("phase", "load", "begins").await;
         let mut evidence = timeline.play().await;
         let offered = match load {
-            Some(load) => match load.await {
-                Ok(offered) => Some(offered),
-                Err(error) => {
-                    evidence
-                        .harness_errors
-                        .push(format!("the load broke off: {error}"));
-                    None
-                }
-            },
+            Some(load) => noted(load.await, "the load broke off", &mut evidence),
             None => None,
         };
-        if let Err(error) = self.heal().await {
-            evidence.harness_errors.push(error.to_string());
+        if let Some(writers) = writers {
+            let writes = writers.finish().await;
+            evidence.direct_writes = noted(writes, "the direct writers", &mut evidence);
         }
+        noted(self.heal().await, "healing", &mut evidence);
         let interrupted = self.cluster.cancel.is_cancelled();
         let how = if interrupted { "interrupted" } else { "ended" };
         recorder.event("phase", "load", how).await;
@@ -275,14 +274,8 @@ impl Prepared {
         }
         stop.cancel();
         drop(recorder);
-        if let Err(error) = listening.await {
-            evidence
-                .harness_errors
-                .push(format!("listening broke off: {error}"));
-        }
-        if let Err(error) = writing.finish().await {
-            evidence.harness_errors.push(error.to_string());
-        }
+        noted(listening.await, "listening broke off", &mut evidence);
+        noted(writing.finish().await, "the recording", &mut evidence);
         dir.write_evidence(&evidence)?;
         if interrupted {
             return Err(Error::Interrupted);
@@ -302,6 +295,14 @@ impl Prepared {
             self.cluster.events.note(healed);
         }
         Ok(())
+    }
+
+    async fn start_direct_writers(&self) -> Result<Option<DirectWriters>> {
+        if !self.plan.direct_writes {
+            return Ok(None);
+        }
+        let writers = DirectWriters::start(&self.cluster, &self.agent).await?;
+        Ok(Some(writers))
     }
 
     /// Begins to send; nothing where the plan has no load.
@@ -324,6 +325,16 @@ impl Prepared {
         };
         Some(tokio::spawn(generator.run(end, stop.clone())))
     }
+}
+
+/// What came of something that must not fail; a failure goes to the evidence.
+fn noted<T, E: std::fmt::Display>(
+    result: std::result::Result<T, E>,
+    what: &str,
+    evidence: &mut Evidence,
+) -> Option<T> {
+    let failed = |error: E| evidence.harness_errors.push(format!("{what}: {error}"));
+    result.map_err(failed).ok()
 }
 
 /// A split brain that the resolution of a target met.

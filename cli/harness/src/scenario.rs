@@ -53,6 +53,10 @@ pub struct Scenario {
     pub data: DataShape,
     #[serde(default)]
     pub load: Load,
+    /// Whether every database node is written to straight, past its pool and from within its network, all the time: no two
+    /// may acknowledge at once, and nothing acknowledged may be missing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub direct_writes: bool,
     /// What must hold before the timeline begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
@@ -90,6 +94,7 @@ impl Scenario {
             stack: Stack::default(),
             data: DataShape::default(),
             load,
+            direct_writes: false,
             baseline: None,
             timeline: timeline.into_iter().map(Placed::from).collect(),
             settle: Settle::default(),

@@ -5,8 +5,8 @@ mod api;
 use checker::{
     Initial, Snapshot,
     snapshot::{
-        DatabaseView, ItemRow, LaneView, NodeView, OrderLine, OrderRow, PaymentMovement, SagaRow,
-        StockMovement, TableDigest, UserRow,
+        DatabaseView, DirectRow, ItemRow, LaneView, NodeView, OrderLine, OrderRow, PaymentMovement,
+        SagaRow, StockMovement, TableDigest, UserRow,
     },
 };
 use protocol::agent::{Cluster as Database, ClusterDigest, Node, NodeDigest, Rows, Watermarks};
@@ -154,7 +154,24 @@ pub async fn initial(agent: &Agent, orders: i64) -> Result<Initial> {
     })
 }
 
-/// Reads everything once, but for what goes across the API.
+/// Reads the direct writes since then that the primaries hold.
+///
+/// # Errors
+/// The agent or a primary does not answer.
+pub async fn direct_writes(agent: &Agent, initial: &Initial) -> Result<Vec<DirectRow>> {
+    let databases = agent.direct_rows(initial.taken_at_us).await?;
+    let rows = databases.into_iter().flat_map(|database| {
+        let rows = database.rows.into_iter();
+        rows.map(move |(node, sent_us)| DirectRow {
+            database: database.cluster.clone(),
+            node,
+            sent_us,
+        })
+    });
+    Ok(rows.collect())
+}
+
+/// Reads everything once, but for what goes across the API and straight to nodes.
 ///
 /// # Errors
 /// The agent or a primary does not answer.

@@ -28,6 +28,8 @@ pub const IMAGE_LABEL: &str = "com.docker.stack.image";
 pub const PROFILE_LABEL: &str = "webshop.profile";
 /// What a service is: `gateway`, `service`, `database`, `pool`, `broker`, `redis`, `agent`.
 pub const KIND_LABEL: &str = "webshop.kind";
+/// Which database a node belongs to: `order`, `payment`, `stock`.
+pub const CLUSTER_LABEL: &str = "webshop.cluster";
 /// On things of a stack that `docker stack rm` must leave: secrets, and the helpers of faults.
 pub const STACK_LABEL: &str = "webshop.stack";
 /// The fingerprint of the specification that a service was made from.

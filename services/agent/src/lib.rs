@@ -4,6 +4,7 @@
 pub mod config;
 pub mod databases;
 pub mod digest;
+pub mod direct;
 pub mod error;
 pub mod kafka;
 pub mod lanes;

@@ -1,6 +1,7 @@
-//! `agent wait` idles as PID 1 of the container; `agent serve` answers questions on standard input.
+//! `agent wait` idles as PID 1 of the container; `agent serve` answers questions on standard input; `agent write` writes
+//! straight to one database node.
 
-use agent::config::Config;
+use agent::{config::Config, direct::WriterConfig};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,6 +18,8 @@ enum Command {
     Wait,
     /// Answer JSON-lines requests from standard input until it ends.
     Serve(Config),
+    /// Write to one database node until standard input ends, and print what it acknowledged.
+    Write(WriterConfig),
 }
 
 #[tokio::main]
@@ -25,6 +28,9 @@ async fn main() -> anyhow::Result<()> {
         Command::Wait => wait().await,
         Command::Serve(config) => {
             agent::serve::run(config, tokio::io::stdin(), tokio::io::stdout()).await
+        }
+        Command::Write(config) => {
+            agent::direct::write(config, tokio::io::stdin(), tokio::io::stdout()).await
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     config::Config,
-    databases, digest,
+    databases, digest, direct,
     error::{Error, one_line},
     kafka, lanes, redis, rows, services,
 };
@@ -162,6 +162,7 @@ async fn work(
         Op::Snapshot { since } => Ok(Answer::End(
             rows::snapshot(config, http, since, replies).await?,
         )),
+        Op::DirectRows { since_us } => result(direct::rows(config, http, since_us).await?),
         Op::Digests => result(digest::clusters(config, http).await),
     }
 }

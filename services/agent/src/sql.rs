@@ -21,6 +21,11 @@ pub async fn connect(config: &Config, node: &str) -> Result<PgConnection, Error>
     open(node, DATABASE, APP_ROLE, &password).await
 }
 
+/// Connects to whatever listens at `host` as the role of the services.
+pub async fn connect_with(host: &str, password: &str) -> Result<PgConnection, Error> {
+    open(host, DATABASE, APP_ROLE, password).await
+}
+
 /// Connects to `node` as the replication manager, who sees every column of `pg_stat_replication`.
 pub async fn connect_as_repmgr(config: &Config, node: &str) -> Result<PgConnection, Error> {
     let password = secret(&config.repmgr_password_file).await?;

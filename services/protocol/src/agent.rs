@@ -41,6 +41,8 @@ pub enum Op {
     /// Streamed [`Rows`]: everything a verdict needs, from every primary, one transaction a database.
     /// Of the ledgers only what is after `since`, and nothing but their ends where it is `None`.
     Snapshot { since: Option<Watermarks> },
+    /// The writes that went straight to nodes, as every primary holds them: `Vec<`[`DirectRows`]`>`.
+    DirectRows { since_us: i64 },
     /// Row counts and digests of every replicated table on every node: `Vec<`[`ClusterDigest`]`>`.
     Digests,
 }
@@ -204,6 +206,24 @@ pub struct Redis {
 pub struct Probe {
     pub node: String,
     pub timeline: u32,
+}
+
+/// A write that went straight to one node and that it acknowledged: a line of `agent write`. Times are microseconds since
+/// 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectWrite {
+    /// What the node wrote it on.
+    pub timeline: u32,
+    /// Before it was sent; names it among the node's writes.
+    pub sent_us: i64,
+    pub acked_us: i64,
+}
+
+/// The direct writes that the primary of a cluster holds: the node that took each, and when it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectRows {
+    pub cluster: String,
+    pub rows: Vec<(String, i64)>,
 }
 
 /// The last row of each effect ledger at some moment; 0 for an empty one.

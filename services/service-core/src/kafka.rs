@@ -122,7 +122,9 @@ fn client(brokers: &str) -> ClientConfig {
     config
         .set("bootstrap.servers", brokers)
         .set("socket.connection.setup.timeout.ms", "1000")
-        .set("socket.timeout.ms", "3000")
+        // What a killed broker was asked is never answered: without this it would be asked again only after its
+        // partitions have long had new leaders.
+        .set("socket.timeout.ms", "1500")
         .set("socket.nagle.disable", "true")
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "500")

@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod api;
+mod direct;
 
 /// The databases of the shop: a final read that lacks one has not seen everything.
 const DATABASES: [&str; 3] = ["order", "payment", "stock"];
@@ -32,6 +33,7 @@ pub(super) fn check(scene: &Scene<'_>) -> Looked {
     for database in &scene.last.databases {
         judge_database(scene, database, &mut looked);
     }
+    direct::judge(scene, &mut looked);
     api::compare(scene, &mut looked);
     looked
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{
-    ApiReads, DatabaseView, INITIAL_FORMAT, Initial, LaneView, Rows, SNAPSHOT_FORMAT, SagaRow,
-    Snapshot, SnapshotError, VERSION, Witnesses,
+    ApiReads, DatabaseView, DirectRow, INITIAL_FORMAT, Initial, LaneView, Rows, SNAPSHOT_FORMAT,
+    SagaRow, Snapshot, SnapshotError, VERSION, Witnesses,
 };
 
 /// What both formats begin with, whatever their version.
@@ -70,6 +70,8 @@ struct Parts<'a> {
     databases: Vec<DatabaseView>,
     lanes: Vec<LaneView>,
     api: ApiReads,
+    #[serde(default)]
+    direct_writes: Option<Vec<DirectRow>>,
 }
 
 impl<'a> Parts<'a> {
@@ -115,6 +117,7 @@ fn whole(
         databases: parts.databases,
         lanes: parts.lanes,
         api: parts.api,
+        direct_writes: parts.direct_writes,
         ..Snapshot::default()
     })
 }

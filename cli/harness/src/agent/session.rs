@@ -9,11 +9,7 @@ use std::{
     },
 };
 
-use bollard::{
-    container::LogOutput,
-    exec::{StartExecOptions, StartExecResults},
-    models::ExecConfig,
-};
+use bollard::container::LogOutput;
 use futures_util::{Stream, StreamExt};
 use protocol::agent::{Op, Request};
 use serde::Deserialize;
@@ -27,6 +23,7 @@ use tokio::{
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
+    exec,
 };
 
 /// What became of one question.
@@ -78,36 +75,13 @@ impl Drop for Session {
 impl Session {
     /// Starts `agent serve` in that container.
     pub(super) async fn open(cluster: &Cluster, container: &str) -> Result<Self> {
-        let failed = |error| Error::docker("start the agent", error);
-        let docker = cluster.engine.docker();
-        let config = ExecConfig {
-            attach_stdin: Some(true),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(vec!["agent".to_owned(), "serve".to_owned()]),
-            ..ExecConfig::default()
-        };
-        let exec = docker
-            .create_exec(container, config)
+        let attached = exec::attach(cluster, container, &["agent", "serve"], &[])
             .await
-            .map_err(failed)?;
-        let options = StartExecOptions {
-            output_capacity: Some(64 * 1024),
-            ..StartExecOptions::default()
-        };
-        let started = docker
-            .start_exec(&exec.id, Some(options))
-            .await
-            .map_err(failed)?;
-        let StartExecResults::Attached { output, input } = started else {
-            return Err(Error::Agent {
-                reason: "the engine did not attach to it".to_owned(),
-            });
-        };
+            .map_err(|error| Error::docker("start the agent", error))?;
         let waiting = Waiting::default();
-        let reader = tokio::spawn(read(output, Arc::clone(&waiting)));
+        let reader = tokio::spawn(read(attached.output, Arc::clone(&waiting)));
         Ok(Self {
-            input: Mutex::new(input),
+            input: Mutex::new(attached.input),
             waiting,
             next_id: AtomicU64::new(1),
             reader,

@@ -5,16 +5,14 @@ use std::collections::HashMap;
 
 use bollard::{
     errors::Error as DockerError,
-    exec::StartExecResults,
-    models::{ContainerCreateBody, ExecConfig, HostConfig, Mount, MountType},
+    models::{ContainerCreateBody, HostConfig, Mount, MountType},
     query_parameters::{CreateContainerOptions, RemoveContainerOptions, StartContainerOptions},
 };
-use futures_util::StreamExt as _;
 
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
-    image,
+    exec, image,
     stack::{self, STACK_LABEL, label_filter},
 };
 
@@ -31,25 +29,38 @@ const IMAGE: &str = "fault";
 
 /// A running helper.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Helper {
+pub(crate) struct Helper {
     id: String,
 }
 
 /// The fault that a helper is there for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Beside<'a> {
-    pub(super) fault: &'a str,
-    pub(super) task: &'a str,
-    pub(super) container: &'a str,
+pub(crate) struct Beside<'a> {
+    pub(crate) fault: &'a str,
+    pub(crate) task: &'a str,
+    pub(crate) container: &'a str,
     /// Run in the helper, or in another one in its place, to undo the fault.
-    pub(super) undo: &'a str,
+    pub(crate) undo: &'a str,
 }
 
 impl Helper {
     /// Starts one in the network namespace of a container.
     pub(super) async fn in_network(cluster: &Cluster, beside: &Beside<'_>) -> Result<Self> {
         let network = format!("container:{}", beside.container);
-        Self::start(cluster, beside, in_charge_of(network)).await
+        Self::of_faults(cluster, beside, in_charge_of(network)).await
+    }
+
+    /// Starts one of another image in the network namespace of a container. It may change nothing there.
+    pub(crate) async fn of_image(
+        cluster: &Cluster,
+        beside: &Beside<'_>,
+        image: &str,
+    ) -> Result<Self> {
+        let host = HostConfig {
+            network_mode: Some(format!("container:{}", beside.container)),
+            ..HostConfig::default()
+        };
+        Self::start(cluster, beside, image.to_owned(), host).await
     }
 
     /// Starts one in a network of its own that leads nowhere, to try what the kernel can do.
@@ -60,7 +71,7 @@ impl Helper {
             container: "",
             undo: "true",
         };
-        Self::start(cluster, &beside, in_charge_of("none".to_owned())).await
+        Self::of_faults(cluster, &beside, in_charge_of("none".to_owned())).await
     }
 
     /// Starts one that has the volumes at `/volumes/NAME`.
@@ -82,13 +93,22 @@ impl Helper {
             cap_add: Some(vec!["DAC_OVERRIDE".to_owned()]),
             ..HostConfig::default()
         };
-        Self::start(cluster, beside, host).await
+        Self::of_faults(cluster, beside, host).await
     }
 
-    async fn start(cluster: &Cluster, beside: &Beside<'_>, host: HostConfig) -> Result<Self> {
+    async fn of_faults(cluster: &Cluster, beside: &Beside<'_>, host: HostConfig) -> Result<Self> {
         let reference = image::newest(cluster, IMAGE)
             .await?
             .ok_or(Error::NoFaultImage)?;
+        Self::start(cluster, beside, reference, host).await
+    }
+
+    async fn start(
+        cluster: &Cluster,
+        beside: &Beside<'_>,
+        image: String,
+        host: HostConfig,
+    ) -> Result<Self> {
         let labels = [
             (STACK_LABEL, cluster.stack.as_str()),
             (FAULT_LABEL, beside.fault),
@@ -97,7 +117,7 @@ impl Helper {
             (UNDO_LABEL, beside.undo),
         ];
         let body = ContainerCreateBody {
-            image: Some(reference),
+            image: Some(image),
             labels: Some(
                 labels
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -127,6 +147,11 @@ impl Helper {
         started.map(|()| helper)
     }
 
+    /// The id of its container.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Runs a shell script in it, and gives what that printed.
     ///
     /// # Errors
@@ -137,26 +162,10 @@ impl Helper {
         script: &str,
         env: &[String],
     ) -> Result<String> {
-        let failed = |error| Error::docker("run a script of a fault", error);
-        let docker = cluster.engine.docker();
-        let config = ExecConfig {
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            env: Some(env.to_vec()),
-            cmd: Some(vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()]),
-            ..ExecConfig::default()
-        };
-        let exec = docker.create_exec(&self.id, config).await.map_err(failed)?;
-        let mut said = String::new();
-        if let StartExecResults::Attached { mut output, .. } =
-            docker.start_exec(&exec.id, None).await.map_err(failed)?
-        {
-            while let Some(part) = output.next().await {
-                said += &String::from_utf8_lossy(&part.map_err(failed)?.into_bytes());
-            }
-        }
-        let ended = docker.inspect_exec(&exec.id).await.map_err(failed)?;
-        if ended.exit_code == Some(0) {
+        let (succeeded, said) = exec::output(cluster, &self.id, &["sh", "-c", script], env)
+            .await
+            .map_err(|error| Error::docker("run a script of a fault", error))?;
+        if succeeded {
             return Ok(said);
         }
         Err(Error::Fault {
@@ -165,7 +174,7 @@ impl Helper {
     }
 
     /// Ends it. One that is gone is fine.
-    pub(super) async fn remove(&self, cluster: &Cluster) -> Result<()> {
+    pub(crate) async fn remove(&self, cluster: &Cluster) -> Result<()> {
         let options = RemoveContainerOptions {
             force: true,
             v: true,

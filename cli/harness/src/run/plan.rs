@@ -31,6 +31,9 @@ pub struct Plan {
     pub seed: u64,
     /// `None`: a fault without load.
     pub load: Option<LoadPlan>,
+    /// Whether every database node is written to straight all the time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct_writes: bool,
     /// What must hold before the first step.
     #[serde(default)]
     pub baseline: Option<BaselinePlan>,
@@ -171,6 +174,7 @@ impl Plan {
             command,
             seed,
             load,
+            direct_writes,
             baseline,
             steps,
             settle,
@@ -185,6 +189,7 @@ impl Plan {
             stack,
             seed,
             load,
+            direct_writes,
             baseline,
             steps,
             targets: Vec::new(),

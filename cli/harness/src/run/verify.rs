@@ -75,8 +75,10 @@ pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result
     recorded.evidence.settle = settle(cluster, &agent, options.settle).await?;
     heal(&mut recorded);
     phase("verify");
+    let direct_writes = recorded.evidence.direct_writes.is_some();
     if let Some(initial) = recorded.initial.take() {
-        recorded.snapshots = reads(cluster, &agent, &initial, options.stable_for).await?;
+        recorded.snapshots =
+            reads(cluster, &agent, &initial, direct_writes, options.stable_for).await?;
         if recorded.snapshots.is_empty() && had_reads {
             return Err(Error::Agent {
                 reason: "what the databases hold now; the final reads from before stay".to_owned(),
@@ -151,6 +153,7 @@ async fn reads(
     cluster: &Cluster,
     agent: &Agent,
     initial: &Initial,
+    direct_writes: bool,
     apart: Duration,
 ) -> Result<Vec<Snapshot>> {
     let mut snapshots = Vec::new();
@@ -158,7 +161,14 @@ async fn reads(
         cluster.events.emit(Event::Note {
             text: format!("final read {n} of 2"),
         });
-        let read = interruptible(cluster, snapshot::take(agent, initial)).await;
+        let read = interruptible(cluster, async {
+            let mut snapshot = snapshot::take(agent, initial).await?;
+            if direct_writes {
+                snapshot.direct_writes = Some(snapshot::direct_writes(agent, initial).await?);
+            }
+            Ok(snapshot)
+        })
+        .await;
         match read {
             Ok(snapshot) => snapshots.push(snapshot),
             Err(Error::Interrupted) => return Err(Error::Interrupted),

@@ -47,6 +47,12 @@ impl Scenario {
             *self.data.items,
             self.load.request_timeout
         )?;
+        if self.direct_writes {
+            writeln!(
+                out,
+                "Every database node is written to straight, ten times a second, whoever else can reach it."
+            )?;
+        }
         writeln!(out, "\nTimeline")?;
         self.write_timeline(seed, out)?;
         writeln!(

@@ -48,6 +48,7 @@ impl Scenario {
                 profile,
                 length_ms: Span(least).millis(),
             }),
+            direct_writes: self.direct_writes,
             baseline,
             steps,
             settle: SettlePlan {

@@ -8,14 +8,12 @@ use protocol::{
 
 use crate::{
     stack::{
-        KIND_LABEL,
+        CLUSTER_LABEL, KIND_LABEL,
         compose::{File, Mode},
     },
     target::World,
     tasks::Running,
 };
-
-const CLUSTER_LABEL: &str = "webshop.cluster";
 
 /// What a stack of this file will be, as far as targets are concerned.
 #[must_use]

@@ -60,6 +60,7 @@ async fn load(planted: Planted) -> Sale {
         command: "webshop load".to_owned(),
         seed: 7,
         load: None,
+        direct_writes: false,
         baseline: None,
         steps: Vec::new(),
         settle: SettlePlan::default(),

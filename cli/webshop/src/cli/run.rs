@@ -105,6 +105,11 @@ pub(crate) struct ChaosArgs {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration)]
     pub(crate) every: Duration,
 
+    /// Write straight to every database node all the time, past its pool and from within its network: no two may
+    /// acknowledge at once, and nothing acknowledged may be missing
+    #[arg(long)]
+    pub(crate) direct_writes: bool,
+
     /// Only break it: such a run is no evidence, and verify says UNKNOWN
     #[arg(long)]
     pub(crate) no_load: bool,

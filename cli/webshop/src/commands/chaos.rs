@@ -71,7 +71,7 @@ pub(crate) async fn run(args: Box<ChaosArgs>, session: Session) -> anyhow::Resul
 /// The scenario that the options amount to.
 fn scenario(args: &ChaosArgs) -> Scenario {
     let called = args.shape.name.clone();
-    Scenario::of(
+    let scenario = Scenario::of(
         called.unwrap_or_else(|| file_name(&steps::typed(&args.faults).replace("--", ""))),
         args.shape.seed,
         load::shape(&args.shape),
@@ -80,7 +80,11 @@ fn scenario(args: &ChaosArgs) -> Scenario {
         } else {
             timeline(args)
         },
-    )
+    );
+    Scenario {
+        direct_writes: args.direct_writes,
+        ..scenario
+    }
 }
 
 fn timeline(args: &ChaosArgs) -> Vec<Step> {

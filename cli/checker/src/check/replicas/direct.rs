@@ -1,0 +1,230 @@
+//! What nodes acknowledged to writers of their own. Leadership is a line of timelines: each is led by one node, and once a
+//! later one has acknowledged something, an earlier one acknowledges nothing any more, and nothing of either is lost.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::split_brain;
+use crate::{
+    check::{Looked, Scene},
+    evidence::DirectWrite,
+    explain::list,
+};
+
+/// Looks at every direct write of the run, where there were any.
+pub(super) fn judge(scene: &Scene<'_>, looked: &mut Looked) {
+    let Some(writes) = &scene.run.evidence.direct_writes else {
+        return;
+    };
+    let mut databases: BTreeMap<&str, Vec<&DirectWrite>> = BTreeMap::new();
+    for write in writes {
+        databases.entry(&write.database).or_default().push(write);
+    }
+    for name in super::DATABASES {
+        let Some(writes) = databases.get(name) else {
+            looked.undecided = Some(format!(
+                "no node of the {name} database acknowledged a direct write"
+            ));
+            continue;
+        };
+        looked.counted += writes.len() as u64;
+        let contradictions = shared_timelines(writes).into_iter().chain(stale(writes));
+        let findings = contradictions.map(|contradiction| split_brain(name, contradiction));
+        looked.findings.extend(findings);
+        match &scene.last.direct_writes {
+            None => looked.undecided = Some("the direct writes were not read back".to_owned()),
+            Some(rows) => {
+                let there = rows.iter().filter(|row| row.database == name);
+                let there = there.map(|row| (row.node.as_str(), row.sent_us)).collect();
+                let lost = lost(writes, &there).map(|what| split_brain(name, what));
+                looked.findings.extend(lost);
+            }
+        }
+    }
+}
+
+/// Timelines on which more than one node acknowledged.
+fn shared_timelines(writes: &[&DirectWrite]) -> Vec<String> {
+    let mut leaders: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for write in writes {
+        let leaders = leaders.entry(write.timeline).or_default();
+        if !leaders.contains(&write.node.as_str()) {
+            leaders.push(&write.node);
+        }
+    }
+    let shared = leaders.into_iter().filter(|(_, nodes)| nodes.len() > 1);
+    shared
+        .map(|(timeline, nodes)| {
+            let nodes = nodes.join(" and ");
+            format!("{nodes} both acknowledged writes on timeline {timeline}")
+        })
+        .collect()
+}
+
+/// A node that acknowledged a write which was sent only after a later timeline had acknowledged one: the first of each
+/// timeline.
+fn stale(writes: &[&DirectWrite]) -> Vec<String> {
+    let mut first: BTreeMap<u32, &DirectWrite> = BTreeMap::new();
+    for write in writes {
+        let earliest = first.entry(write.timeline).or_insert(write);
+        if write.acked_us < earliest.acked_us {
+            *earliest = write;
+        }
+    }
+    let mut told = HashSet::new();
+    let mut found = Vec::new();
+    for write in writes {
+        let later = first.range(write.timeline + 1..).map(|(_, first)| first);
+        let Some(successor) = later.min_by_key(|first| first.acked_us) else {
+            continue;
+        };
+        if write.sent_us > successor.acked_us && told.insert(write.timeline) {
+            found.push(format!(
+                "{} acknowledged a write on timeline {} that was sent {} ms after {} had acknowledged one on timeline {}",
+                write.node,
+                write.timeline,
+                (write.sent_us - successor.acked_us) / 1000,
+                successor.node,
+                successor.timeline,
+            ));
+        }
+    }
+    found
+}
+
+/// Acknowledged writes that the primary does not have.
+fn lost(writes: &[&DirectWrite], there: &HashSet<(&str, i64)>) -> Option<String> {
+    let lost: Vec<&&DirectWrite> = writes
+        .iter()
+        .filter(|write| !there.contains(&(write.node.as_str(), write.sent_us)))
+        .collect();
+    if lost.is_empty() {
+        return None;
+    }
+    let told = lost
+        .iter()
+        .map(|write| format!("{} at {} us", write.node, write.sent_us));
+    Some(format!(
+        "{} of {} writes that nodes acknowledged are not on the primary: {}",
+        lost.len(),
+        writes.len(),
+        list(told, ", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        evidence::DirectWrite,
+        snapshot::DirectRow,
+        testing::Case,
+        verdict::{Label, Verdict},
+    };
+
+    fn write(database: &str, node: u32, timeline: u32, sent_us: i64) -> DirectWrite {
+        DirectWrite {
+            database: database.to_owned(),
+            node: format!("{database}-db-{node}"),
+            timeline,
+            sent_us,
+            acked_us: sent_us + 5,
+        }
+    }
+
+    /// Three databases, each with a failover from node 0 to node 1 and back to node 0.
+    fn legal() -> Case {
+        let mut case = Case::legal();
+        let writes: Vec<DirectWrite> = ["order", "payment", "stock"]
+            .iter()
+            .flat_map(|name| {
+                [
+                    write(name, 0, 1, 100),
+                    write(name, 0, 1, 200),
+                    write(name, 1, 2, 300),
+                    write(name, 0, 3, 400),
+                ]
+            })
+            .collect();
+        give(&mut case, writes);
+        case
+    }
+
+    fn give(case: &mut Case, writes: Vec<DirectWrite>) {
+        let row = |write: &DirectWrite| DirectRow {
+            database: write.database.clone(),
+            node: write.node.clone(),
+            sent_us: write.sent_us,
+        };
+        for snapshot in &mut case.snapshots {
+            snapshot.direct_writes = Some(writes.iter().map(row).collect());
+        }
+        case.evidence.direct_writes = Some(writes);
+    }
+
+    fn with(write: DirectWrite) -> Case {
+        let mut case = legal();
+        let mut writes = case.evidence.direct_writes.take().unwrap();
+        writes.push(write);
+        give(&mut case, writes);
+        case
+    }
+
+    fn told(case: &Case) -> String {
+        case.judge().violations[0].text.clone()
+    }
+
+    #[test]
+    fn one_leader_after_the_other_is_legal() {
+        assert_eq!(legal().judge().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_write_that_overlaps_the_first_of_the_next_leader_is_legal() {
+        let mut late = write("stock", 0, 1, 290);
+        late.acked_us = 350;
+        assert_eq!(with(late).judge().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_deposed_node_that_acknowledges_is_a_split_brain() {
+        let case = with(write("stock", 0, 1, 306));
+        assert_eq!(case.labels(), [Label::SplitBrain]);
+        let text = told(&case);
+        assert!(
+            text.contains("stock-db-0 acknowledged a write on timeline 1"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn two_leaders_of_one_timeline_are_a_split_brain() {
+        let case = with(write("order", 2, 3, 500));
+        assert_eq!(case.labels(), [Label::SplitBrain]);
+        let text = told(&case);
+        assert!(text.contains("order-db-0 and order-db-2 both"), "{text}");
+    }
+
+    #[test]
+    fn an_acknowledged_write_that_is_gone_is_a_split_brain() {
+        let mut case = legal();
+        for snapshot in &mut case.snapshots {
+            snapshot.direct_writes.as_mut().unwrap().remove(1);
+        }
+        assert_eq!(case.labels(), [Label::SplitBrain]);
+        let text = told(&case);
+        assert!(
+            text.contains("1 of 4 writes that nodes acknowledged"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn without_writes_or_their_rows_nothing_is_proved() {
+        let mut case = legal();
+        case.snapshots[1].direct_writes = None;
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+
+        let mut case = legal();
+        case.evidence.direct_writes = Some(vec![write("stock", 0, 1, 100)]);
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+    }
+}
