@@ -130,6 +130,9 @@ fn client(brokers: &str) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "500")
         .set("topic.metadata.refresh.interval.ms", "10000")
         .set("topic.metadata.refresh.fast.interval.ms", "100")
+        // Also how long the search for a new leader may pause: each step of a saga crosses two topics.
+        .set("retry.backoff.ms", "50")
+        .set("retry.backoff.max.ms", "200")
         .set("broker.address.ttl", "300")
         .set("log.connection.close", "false");
     config
@@ -151,8 +154,6 @@ impl Producer {
             .set("linger.ms", "5")
             .set("request.timeout.ms", "3000")
             .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
-            .set("retry.backoff.ms", "50")
-            .set("retry.backoff.max.ms", "500")
             .set("queue.buffering.max.messages", "100000");
         let producer = config.create()?;
         Ok(Self {
