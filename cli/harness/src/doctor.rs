@@ -199,7 +199,7 @@ async fn kernel(cluster: &Cluster) -> Result<Vec<Finding>> {
         ),
         ("fault delay", Hold::Delay { ms: 1 }, "sch_netem"),
     ] {
-        found.push(match fault::hold::require(cluster, &hold).await {
+        found.push(match fault::hold::probe(cluster, &hold).await {
             Ok(()) => Finding::good(what, "this kernel can do it"),
             Err(Error::Kernel { reason, .. }) => Finding::note(
                 what,

@@ -84,6 +84,10 @@ pub enum Error {
         existing: String,
         wanted: String,
     },
+    #[error("stack `{stack}` has volumes whose only bound is the machine's disk")]
+    VolumesUnbound { stack: String },
+    #[error("the volume {volume} has {} GiB: filling it would fill the machine's disk", bytes >> 30)]
+    NoBound { volume: String, bytes: u64 },
     #[error("stack `{stack}` runs release images, which have no failpoints")]
     NoFailpoints { stack: String },
     #[error("stack `{stack}` is not deployed")]
@@ -209,6 +213,8 @@ impl Error {
             | Self::BadStackName { .. }
             | Self::ProfileMismatch { .. }
             | Self::NoFailpoints { .. }
+            | Self::VolumesUnbound { .. }
+            | Self::NoBound { .. }
             | Self::UnknownTarget { .. }
             | Self::BadTarget { .. }
             | Self::Run { .. }
@@ -261,6 +267,9 @@ impl Error {
             Self::ProfileMismatch { stack, existing, .. } => format!(
                 "keep it (--profile {existing}), or remove it first: webshop --stack {stack} down --volumes"
             ),
+            Self::VolumesUnbound { stack } => format!(
+                "they get one when they are made: webshop --stack {stack} down --volumes, then up --volume-size 1gb"
+            ),
             Self::NoFailpoints { stack } => format!(
                 "webshop --stack {stack} up --test-images, or run scenarios without a `crash`"
             ),
@@ -295,6 +304,10 @@ impl Error {
             }
             Self::Kernel { .. } => {
                 "`webshop doctor` tells what this kernel can do and what is missing".to_owned()
+            }
+            Self::NoBound { .. } => {
+                "give volumes a bound: webshop down --volumes, then webshop up --volume-size 1gb"
+                    .to_owned()
             }
             Self::NoFaultImage => "`webshop up` builds it".to_owned(),
             Self::Locked { .. } => {

@@ -1,6 +1,7 @@
 //! Faults: injected by the engine, proved by what is seen afterwards, and healed.
 
 pub mod action;
+mod disk;
 mod ending;
 mod failpoint;
 mod heal;
@@ -191,7 +192,7 @@ pub async fn require(cluster: &Cluster, action: &Action, hits: &Hits) -> Result<
                     reason: format!("besides {target} there is nothing of it"),
                 });
             }
-            hold::require(cluster, hold).await
+            hold::require(cluster, hold, &hits.victims).await
         }
     }
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     place::Placed,
-    quantity::{AtLeast, AtMost, Number, Rate, Share, Span},
+    quantity::{AtLeast, AtMost, Bytes, Number, Rate, Share, Span},
     step::Step,
 };
 use crate::load::Mix;
@@ -118,6 +118,9 @@ pub struct Stack {
     /// Which build of the services and database nodes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub images: ImagesName,
+    /// The least bound that volumes must have for steps that fill one: the stack is brought up with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_size: Option<Placed<Bytes>>,
 }
 
 /// A build of the services and database nodes.

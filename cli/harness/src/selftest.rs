@@ -76,6 +76,7 @@ async fn judge(
         port: Some(free_port()?),
         scale: Vec::new(),
         db_route: "direct".to_owned(),
+        volume_size: None,
         environment: BTreeMap::from([(
             "WEBSHOP_CHECKOUT_DEADLINE".to_owned(),
             CHECKOUT_DEADLINE.to_owned(),

@@ -5,6 +5,7 @@
 pub mod compose;
 mod containers;
 pub mod deploy;
+mod disks;
 mod fingerprint;
 mod interpolate;
 pub mod logs;
@@ -18,6 +19,7 @@ mod variables;
 use std::collections::HashMap;
 
 pub(crate) use containers::containers;
+pub use disks::{SIZE_MIN as VOLUME_SIZE_MIN, are_bound as volumes_are_bound};
 pub use secrets::volumes;
 
 /// The stack that something belongs to.

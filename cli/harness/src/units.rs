@@ -71,6 +71,32 @@ pub fn bit_rate(bits_per_s: u64) -> String {
     format!("{bits_per_s}bit")
 }
 
+/// Reads `512mb` or `1gb`: bytes, in powers of 1024, above zero.
+///
+/// # Errors
+/// Says what was wrong with `text`.
+pub fn read_bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a size: write for example 512mb or 1gb");
+    let units = [("mb", 1 << 20), ("gb", 1 << 30)];
+    let (number, factor) = units
+        .into_iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))
+        .ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_not_whole| wrong())?;
+    let bytes = number.checked_mul(factor).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(wrong)
+}
+
+/// Writes bytes as [`read_bytes`] reads them, rounded down to a whole megabyte.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    if bytes.is_multiple_of(1 << 30) {
+        format!("{}gb", bytes >> 30)
+    } else {
+        format!("{}mb", bytes >> 20)
+    }
+}
+
 /// Reads `0.05cpu`: thousandths of a processor, at least 10.
 ///
 /// # Errors
@@ -138,9 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn bit_rates_and_processors_read_back() {
+    fn bit_rates_sizes_and_processors_read_back() {
         for text in ["1mbit", "512kbit", "2gbit", "9600bit"] {
             assert_eq!(read_bit_rate(text).map(bit_rate).as_deref(), Ok(text));
+        }
+        for text in ["512mb", "1gb", "1536mb"] {
+            assert_eq!(read_bytes(text).map(bytes).as_deref(), Ok(text));
+        }
+        for wrong in ["1", "0gb", "1.5gb", "gb", "99999999999gb"] {
+            assert!(read_bytes(wrong).is_err(), "{wrong}");
         }
         for text in ["0.05cpu", "0.5cpu", "2cpu", "0.01cpu"] {
             assert_eq!(read_cpus(text).map(cpus).as_deref(), Ok(text));

@@ -62,6 +62,8 @@ pub enum Hold {
     Delay { ms: u64 },
     /// It gets no more than so many thousandths of a processor.
     Throttle { milli_cpus: u64 },
+    /// Its volume has no room left; so has the volume of the task that takes its place.
+    FillDisk,
 }
 
 /// Which packets between two sides are dropped.
@@ -171,7 +173,14 @@ impl Hold {
             Self::Bandwidth { .. } => "bandwidth",
             Self::Delay { .. } => "delay",
             Self::Throttle { .. } => "throttle",
+            Self::FillDisk => "fill-disk",
         }
+    }
+
+    /// Whether it is still there when another task has taken the place of the one that it was put on.
+    #[must_use]
+    pub fn outlives_its_task(&self) -> bool {
+        matches!(self, Self::FillDisk)
     }
 
     /// How much of it, with its unit.
@@ -181,7 +190,9 @@ impl Hold {
             Self::Bandwidth { bits_per_s } => Some(crate::units::bit_rate(*bits_per_s)),
             Self::Delay { ms } => Some(human(Duration::from_millis(*ms))),
             Self::Throttle { milli_cpus } => Some(crate::units::cpus(*milli_cpus)),
-            Self::Pause | Self::Isolate | Self::Partition { .. } | Self::Reset => None,
+            Self::Pause | Self::Isolate | Self::Partition { .. } | Self::Reset | Self::FillDisk => {
+                None
+            }
         }
     }
 }
@@ -341,6 +352,7 @@ mod tests {
     #[case(hold(Hold::Loss { per_mille: 300 }), "loss 30% on order.1")]
     #[case(hold(Hold::Bandwidth { bits_per_s: 1_000_000 }), "bandwidth 1mbit on order.1")]
     #[case(hold(Hold::Throttle { milli_cpus: 50 }), "throttle 0.05cpu on order.1")]
+    #[case(hold(Hold::FillDisk), "fill-disk order.1")]
     #[case(
         hold(Hold::Partition { with: "stock".to_owned(), way: Way::Both }),
         "partition order.1..stock"

@@ -135,7 +135,8 @@ async fn wipe(cluster: &Cluster, task: &Running) -> Result<()> {
     wiped
 }
 
-async fn volumes(cluster: &Cluster, task: &Running) -> Result<Vec<String>> {
+/// The names of the volumes that a task has.
+pub(super) async fn volumes(cluster: &Cluster, task: &Running) -> Result<Vec<String>> {
     let found = inspect(cluster, task).await?;
     Ok(found
         .mounts

@@ -22,6 +22,8 @@ const FAULT_LABEL: &str = "webshop.fault";
 const TASK_LABEL: &str = "webshop.fault.task";
 /// The container of that task.
 const CONTAINER_LABEL: &str = "webshop.fault.container";
+/// The volumes that the helper has, apart by spaces.
+const VOLUMES_LABEL: &str = "webshop.fault.volumes";
 /// The script that undoes it.
 const UNDO_LABEL: &str = "webshop.fault.undo";
 /// The image's name after `webshop/`.
@@ -96,7 +98,12 @@ impl Helper {
         Self::of_faults(cluster, beside, host).await
     }
 
-    async fn of_faults(cluster: &Cluster, beside: &Beside<'_>, host: HostConfig) -> Result<Self> {
+    /// Starts one of the image that faults are made with.
+    pub(crate) async fn of_faults(
+        cluster: &Cluster,
+        beside: &Beside<'_>,
+        host: HostConfig,
+    ) -> Result<Self> {
         let reference = image::newest(cluster, IMAGE)
             .await?
             .ok_or(Error::NoFaultImage)?;
@@ -109,11 +116,15 @@ impl Helper {
         image: String,
         host: HostConfig,
     ) -> Result<Self> {
+        let mounts = host.mounts.iter().flatten();
+        let volumes: Vec<&str> = mounts.filter_map(|mount| mount.source.as_deref()).collect();
+        let volumes = volumes.join(" ");
         let labels = [
             (STACK_LABEL, cluster.stack.as_str()),
             (FAULT_LABEL, beside.fault),
             (TASK_LABEL, beside.task),
             (CONTAINER_LABEL, beside.container),
+            (VOLUMES_LABEL, &volumes),
             (UNDO_LABEL, beside.undo),
         ];
         let body = ContainerCreateBody {
@@ -156,7 +167,7 @@ impl Helper {
     ///
     /// # Errors
     /// [`Error::Fault`] with what it said where it failed.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &self,
         cluster: &Cluster,
         script: &str,
@@ -210,6 +221,7 @@ pub(super) struct Left {
     pub(super) fault: String,
     pub(super) task: String,
     container: String,
+    volumes: Vec<String>,
     undo: String,
 }
 
@@ -237,6 +249,10 @@ pub(super) async fn left(cluster: &Cluster) -> Result<Vec<Left>> {
                 fault: take(FAULT_LABEL),
                 task: take(TASK_LABEL),
                 container: take(CONTAINER_LABEL),
+                volumes: take(VOLUMES_LABEL)
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
                 undo: take(UNDO_LABEL),
             })
         })
@@ -255,7 +271,12 @@ impl Left {
                 container: &self.container,
                 undo: &self.undo,
             };
-            match Helper::in_network(cluster, &beside).await {
+            let other = if self.volumes.is_empty() {
+                Helper::in_network(cluster, &beside).await
+            } else {
+                Helper::with_volumes(cluster, &beside, &self.volumes).await
+            };
+            match other {
                 Ok(other) => {
                     let undone = other.run(cluster, &self.undo, &[]).await;
                     other.remove(cluster).await?;

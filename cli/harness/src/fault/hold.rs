@@ -11,12 +11,14 @@ use futures_util::StreamExt as _;
 
 use super::{
     action::Hold,
+    disk, ending,
     helper::{Beside, Helper},
     network::{self, LINKS, Scripts},
 };
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
+    target::Victim,
     tasks::Running,
 };
 
@@ -24,6 +26,8 @@ use crate::{
 const CPU_PERIOD_US: i64 = 100_000;
 /// Takes a quota away again; 0 would mean to leave it as it is.
 const NO_QUOTA: i64 = -1;
+/// Less than that is no room: nothing can be written any more.
+const BLOCK_BYTES: u64 = 4096;
 
 /// A fault on a task.
 #[derive(Debug)]
@@ -35,15 +39,37 @@ pub(super) struct OnTask {
 #[derive(Debug)]
 enum Means {
     Frozen,
-    Throttled { periods_before: u64 },
-    Network { helper: Helper, scripts: Scripts },
+    Throttled {
+        periods_before: u64,
+    },
+    Network {
+        helper: Helper,
+        scripts: Scripts,
+    },
+    Filled {
+        helper: Helper,
+        scripts: disk::Scripts,
+    },
+}
+
+/// Refuses what cannot be done to these tasks, before anything is.
+///
+/// # Errors
+/// [`Error::Kernel`] where the kernel cannot do it, [`Error::BadTarget`] where a volume is not to be filled.
+pub(super) async fn require(cluster: &Cluster, hold: &Hold, victims: &[Victim]) -> Result<()> {
+    if *hold == Hold::FillDisk {
+        for victim in victims {
+            require_bound(cluster, &victim.task).await?;
+        }
+    }
+    probe(cluster, hold).await
 }
 
 /// Whether the kernel can do it, tried where nobody is hit.
 ///
 /// # Errors
 /// [`Error::Kernel`] where it cannot.
-pub(crate) async fn require(cluster: &Cluster, hold: &Hold) -> Result<()> {
+pub(crate) async fn probe(cluster: &Cluster, hold: &Hold) -> Result<()> {
     let nobody = [IpAddr::from([192, 0, 2, 1])];
     let Some(scripts) = network::scripts(hold, "probe", &nobody) else {
         return Ok(());
@@ -79,6 +105,7 @@ impl OnTask {
         let means = match (hold, network::scripts(hold, &id, others)) {
             (_, Some(scripts)) => network(cluster, task, fault, scripts).await?,
             (Hold::Throttle { milli_cpus }, None) => throttle(cluster, task, *milli_cpus).await?,
+            (Hold::FillDisk, None) => fill(cluster, task, fault).await?,
             (_, None) => freeze(cluster, task).await?,
         };
         Ok(Self {
@@ -102,8 +129,12 @@ impl OnTask {
             }
             Means::Network { helper, scripts } => {
                 let said = helper.run(cluster, &scripts.count, &[]).await?;
-                let packets: u64 = said.trim().parse().unwrap_or_default();
+                let packets = number(&said);
                 (packets > 0).then(|| format!("{packets} packets of {name} {}", scripts.done))
+            }
+            Means::Filled { helper, scripts } => {
+                let free = number(&helper.run(cluster, &scripts.free, &[]).await?);
+                (free < BLOCK_BYTES).then(|| format!("{free} bytes of {name}'s volume were free"))
             }
         })
     }
@@ -119,8 +150,85 @@ impl OnTask {
                 helper.run(cluster, &scripts.undo, &[]).await?;
                 helper.remove(cluster).await
             }
+            Means::Filled { helper, scripts } => {
+                helper.run(cluster, &scripts.undo, &[]).await?;
+                helper.remove(cluster).await
+            }
         }
     }
+}
+
+/// The volume that a task's data are on.
+async fn volume(cluster: &Cluster, task: &Running) -> Result<String> {
+    let mut volumes = ending::volumes(cluster, task).await?;
+    volumes.pop().ok_or_else(|| Error::BadTarget {
+        target: task.name(),
+        reason: "it has no volume that could be filled".to_owned(),
+    })
+}
+
+/// Refuses a volume that would take the host's disk along.
+async fn require_bound(cluster: &Cluster, task: &Running) -> Result<()> {
+    let volume = volume(cluster, task).await?;
+    let name = task.name();
+    let beside = Beside {
+        fault: "probe",
+        task: &name,
+        container: &task.container,
+        undo: "true",
+    };
+    let volumes = [volume.clone()];
+    let helper = Helper::with_volumes(cluster, &beside, &volumes).await?;
+    let size = helper.run(cluster, &disk::scripts(&volume).size, &[]).await;
+    helper.remove(cluster).await?;
+    let size = number(&size?);
+    if (1..=disk::FILL_MAX).contains(&size) {
+        return Ok(());
+    }
+    Err(Error::NoBound {
+        volume,
+        bytes: size,
+    })
+}
+
+async fn fill(cluster: &Cluster, task: &Running, fault: &str) -> Result<Means> {
+    let volume = volume(cluster, task).await?;
+    let scripts = disk::scripts(&volume);
+    let name = task.name();
+    let beside = Beside {
+        fault,
+        task: &name,
+        container: &task.container,
+        undo: &scripts.undo,
+    };
+    let helper = Helper::with_volumes(cluster, &beside, &[volume]).await?;
+    apply(cluster, &helper, &name, &scripts.apply, &scripts.undo).await?;
+    Ok(Means::Filled { helper, scripts })
+}
+
+/// Runs the script of a fault; where that fails, nothing of it is left.
+async fn apply(
+    cluster: &Cluster,
+    helper: &Helper,
+    task: &str,
+    script: &str,
+    undo: &str,
+) -> Result<()> {
+    let Err(error) = helper.run(cluster, script, &[]).await else {
+        return Ok(());
+    };
+    // Half of it may be there.
+    if let Err(left) = helper.run(cluster, undo, &[]).await {
+        tracing::debug!(error = %left, task, "undoing half a fault failed");
+        return Err(error);
+    }
+    helper.remove(cluster).await?;
+    Err(error)
+}
+
+/// What a script printed, 0 where that is no number.
+fn number(said: &str) -> u64 {
+    said.trim().parse().unwrap_or_default()
 }
 
 async fn network(
@@ -137,15 +245,7 @@ async fn network(
         undo: &scripts.undo,
     };
     let helper = Helper::in_network(cluster, &beside).await?;
-    if let Err(error) = helper.run(cluster, &scripts.apply, &[]).await {
-        // Half of its rules may be there.
-        if let Err(left) = helper.run(cluster, &scripts.undo, &[]).await {
-            tracing::debug!(error = %left, task = name, "undoing half a fault failed");
-            return Err(error);
-        }
-        helper.remove(cluster).await?;
-        return Err(error);
-    }
+    apply(cluster, &helper, &name, &scripts.apply, &scripts.undo).await?;
     Ok(Means::Network { helper, scripts })
 }
 

@@ -74,7 +74,7 @@ pub(super) fn scripts(hold: &Hold, id: &str, others: &[IpAddr]) -> Option<Script
             r"s/.*Sent [0-9]* bytes \([0-9]*\) pkt.*/\1/p",
             "delayed",
         )),
-        Hold::Pause | Hold::Throttle { .. } => None,
+        Hold::Pause | Hold::Throttle { .. } | Hold::FillDisk => None,
     }
 }
 

@@ -35,6 +35,8 @@ enum Effect {
     Hold {
         told: Told,
         replaced_us: Option<u64>,
+        /// It is on more than the task, and does not end with it.
+        outlives: bool,
     },
 }
 
@@ -42,14 +44,15 @@ impl Proof {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(plan: &FaultPlan, victim: Victim, injected_us: u64) -> Self {
-        let effect = match plan.action {
+        let effect = match &plan.action {
             Action::End { .. } | Action::Crash { .. } => Effect::End {
                 died_us: None,
                 new_task: None,
             },
-            Action::Hold { .. } => Effect::Hold {
+            Action::Hold { hold, .. } => Effect::Hold {
                 told: Told::default(),
                 replaced_us: None,
+                outlives: hold.outlives_its_task(),
             },
         };
         Self {
@@ -101,8 +104,12 @@ impl Proof {
             Effect::End { died_us, .. } => {
                 died_us.get_or_insert(at_us);
             }
-            Effect::Hold { told, replaced_us } => {
-                if told.lifted_us.is_none() {
+            Effect::Hold {
+                told,
+                replaced_us,
+                outlives,
+            } => {
+                if told.lifted_us.is_none() && !*outlives {
                     replaced_us.get_or_insert(at_us);
                 }
             }
@@ -127,7 +134,9 @@ impl Proof {
     pub fn is_over(&self) -> bool {
         match &self.effect {
             Effect::End { died_us, .. } => died_us.is_some(),
-            Effect::Hold { told, replaced_us } => told.lifted_us.is_some() || replaced_us.is_some(),
+            Effect::Hold {
+                told, replaced_us, ..
+            } => told.lifted_us.is_some() || replaced_us.is_some(),
         }
     }
 
@@ -236,7 +245,9 @@ impl Proof {
                     missing.push(format!("a new task of {}", self.victim.task.service));
                 }
             }
-            Effect::Hold { told, replaced_us } => {
+            Effect::Hold {
+                told, replaced_us, ..
+            } => {
                 if told.effective_us.is_none() {
                     missing.push(format!("an effect on {name}"));
                 }
@@ -269,7 +280,9 @@ impl Proof {
                 seen.extend(new_task.as_ref().map(|task| format!("new task {task}")));
                 *died_us
             }
-            Effect::Hold { told, replaced_us } => {
+            Effect::Hold {
+                told, replaced_us, ..
+            } => {
                 seen.extend(told.seen.clone());
                 if told.lifted_us.is_some() {
                     seen.push("lifted".to_owned());

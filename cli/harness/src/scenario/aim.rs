@@ -35,6 +35,9 @@ impl Step {
                 .as_ref()
                 .map(|held| holding(held, Hold::Isolate)),
             self.reset.as_ref().map(|held| holding(held, Hold::Reset)),
+            self.fill_disk
+                .as_ref()
+                .map(|held| holding(held, Hold::FillDisk)),
             self.partition.as_ref().map(cut),
         ];
         let measured = [

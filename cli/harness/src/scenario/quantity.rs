@@ -248,6 +248,27 @@ impl fmt::Display for BitRate {
     }
 }
 
+/// A size: `512mb`, `1gb`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Bytes(pub u64);
+
+impl Quantity for Bytes {
+    const NAME: &'static str = "Bytes";
+    const PATTERN: &'static str = "[0-9]+[mg]b";
+    const EXAMPLE: &'static str = "1gb";
+
+    fn read(text: &str) -> Result<Self, String> {
+        units::read_bytes(text).map(Self)
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&units::bytes(self.0))
+    }
+}
+
 /// A share of processors: `0.05cpu`, `2cpu`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -282,7 +303,9 @@ impl Quantity for Sides {
     }
 }
 
-written!(Span, Spans, Rate, Share, Number, BitRate, Cpus, Sides);
+written!(
+    Span, Spans, Rate, Share, Number, BitRate, Bytes, Cpus, Sides
+);
 
 /// Defines a bound on a quantity that is written with its comparison sign.
 macro_rules! bound {

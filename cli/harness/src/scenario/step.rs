@@ -56,6 +56,9 @@ pub struct Step {
     /// Give tasks no more of the processors than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<Throttle>,
+    /// Leave no room on the volumes of tasks. Needs volumes with a bound: `webshop up --volume-size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill_disk: Option<Held>,
     /// Wait for something to be seen, with the load going on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,

@@ -13,7 +13,8 @@ use super::overview::Overview;
 use super::spec::{Context, service_spec};
 use super::variables::{Wishes, variables};
 use super::{
-    KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, fingerprint, label_filter, port, remove, secrets,
+    KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, disks, fingerprint, label_filter, port, remove,
+    secrets,
 };
 use crate::cluster::Cluster;
 use crate::converge;
@@ -42,6 +43,8 @@ pub struct Plan {
     pub scale: Vec<(String, u32)>,
     /// `direct` or `pgpool`.
     pub db_route: String,
+    /// The bound of each volume that is made, in bytes; `None`: the machine's disk is the bound.
+    pub volume_size: Option<u64>,
     /// Variables of the stack file that have no option of their own.
     pub environment: BTreeMap<String, String>,
     pub images: image::Options,
@@ -111,6 +114,7 @@ pub async fn up(cluster: &Cluster, project: &Project, plan: &Plan) -> Result<Ove
     for healed in fault::clear(cluster).await? {
         cluster.events.note(healed);
     }
+    disks::ensure(cluster, &file, profile, plan.volume_size).await?;
     ensure_services(cluster, &file, &context).await?;
     converge::wait(cluster, plan.wait_timeout).await
 }

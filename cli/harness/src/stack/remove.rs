@@ -9,7 +9,7 @@ use bollard::query_parameters::{
 };
 
 use super::overview::Overview;
-use super::{NAMESPACE_LABEL, STACK_LABEL, label_filter, secrets};
+use super::{NAMESPACE_LABEL, STACK_LABEL, disks, label_filter, secrets};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::event::{Change, Event};
@@ -62,6 +62,7 @@ pub async fn down(cluster: &Cluster, volumes: bool, timeout: Duration) -> Result
         removed.configs = remove_configs(cluster).await?;
     }
     if volumes {
+        disks::release(cluster).await?;
         removed.volumes = remove_volumes(cluster, limit()).await?;
         if managed {
             removed.secrets = remove_secrets(cluster).await?;

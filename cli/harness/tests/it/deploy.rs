@@ -16,6 +16,7 @@ fn plan() -> Plan {
         port: Some(0),
         scale: Vec::new(),
         db_route: "direct".to_owned(),
+        volume_size: None,
         environment: BTreeMap::new(),
         images: harness::image::Options::default(),
         planted: None,

@@ -186,9 +186,13 @@ pub(crate) struct FaultArgs {
     #[arg(long, value_name = "TARGET=0.05cpu")]
     pub(crate) throttle: Vec<Amount<Cpus>>,
 
+    /// Leave no room on the target's volume; needs volumes with a bound, as of `webshop up --volume-size 1gb`
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) fill_disk: Vec<String>,
+
     /// Faults of all kinds that the seed draws, for as long as `--for` says and at most `--every` apart; two at once, but
     /// never on the same database, on the brokers or on the replicas of one service
-    #[arg(long, conflicts_with_all = ["kill", "stop", "restart", "wipe", "pause", "isolate", "partition", "loss", "reset", "bandwidth", "delay", "throttle", "repeat", "count"])]
+    #[arg(long, conflicts_with_all = ["kill", "stop", "restart", "wipe", "pause", "isolate", "partition", "loss", "reset", "bandwidth", "delay", "throttle", "fill_disk", "repeat", "count"])]
     pub(crate) random: bool,
 }
 

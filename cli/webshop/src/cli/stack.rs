@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 use harness::project::Profile;
+use harness::stack::VOLUME_SIZE_MIN;
 use harness::units;
 
 /// Build what is missing, deploy the stack and wait until it answers. Safe to repeat: what is
@@ -14,6 +15,7 @@ use harness::units;
 Examples:
   webshop up
   webshop up --profile small --port 8080
+  webshop up --volume-size 1gb
   webshop --stack second up --port 8001 --scale order=4")]
 pub(crate) struct UpArgs {
     /// How much of the shop: `full` fails over, `small` has one node of everything and does not
@@ -33,6 +35,11 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, default_value_t = DbRoute::Direct, env = "WEBSHOP_DB_ROUTE", hide_env_values = true)]
     pub(crate) db_route: DbRoute,
 
+    /// Bound each volume of the databases, brokers and Redis that is made, so that `chaos --fill-disk` can fill one
+    /// [default: no bound but the machine's disk]
+    #[arg(long, value_name = "SIZE", value_parser = volume_size)]
+    pub(crate) volume_size: Option<u64>,
+
     /// How long the stack may take to come up once it is deployed
     #[arg(long, value_name = "DURATION", default_value = "180s", value_parser = units::duration)]
     pub(crate) wait_timeout: Duration,
@@ -44,6 +51,15 @@ pub(crate) struct UpArgs {
     /// Run services and database nodes with failpoints in them, for scenarios that crash them on purpose
     #[arg(long)]
     pub(crate) test_images: bool,
+}
+
+fn volume_size(text: &str) -> Result<u64, String> {
+    let size = units::read_bytes(text)?;
+    if size < VOLUME_SIZE_MIN {
+        let least = units::bytes(VOLUME_SIZE_MIN);
+        return Err(format!("a node's data need at least {least}"));
+    }
+    Ok(size)
 }
 
 /// Which stack file to deploy.

@@ -14,6 +14,7 @@ use harness::scenario::suite::{self, Entry};
 use harness::scenario::{ImagesName, gaps};
 use harness::stack::deploy;
 use harness::stack::overview::Overview;
+use harness::stack::volumes_are_bound;
 use harness::stack::{remove, volumes};
 use harness::units::human;
 use harness::{Cluster, image};
@@ -80,6 +81,10 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
     Ok(told::exit(outcomes.iter().fold(Verdict::Pass, worst)))
 }
 
+fn volume_size(entry: &Entry) -> Option<u64> {
+    entry.scenario.stack.volume_size.map(|size| size.0)
+}
+
 /// How to bring up the stack that the scenarios need; `None` where it is there.
 async fn deployment(
     session: &Session,
@@ -100,7 +105,14 @@ async fn deployment(
     let needs_failpoints = entries
         .iter()
         .any(|entry| entry.scenario.stack.images == ImagesName::Test);
+    let size = entries.iter().filter_map(volume_size).max();
     match Overview::of_deployed(cluster).await {
+        Ok(_) if size.is_some() && !volumes_are_bound(cluster).await? => {
+            Err(Error::VolumesUnbound {
+                stack: cluster.stack.to_string(),
+            }
+            .into())
+        }
         Ok(overview) => match overview.profile() {
             Some(there) if there != profile => Err(Error::ProfileMismatch {
                 stack: cluster.stack.to_string(),
@@ -125,6 +137,7 @@ async fn deployment(
                 port: None,
                 scale: Vec::new(),
                 db_route: "direct".to_owned(),
+                volume_size: size,
                 environment: up::environment(),
                 images: image::Options {
                     rebuild: false,

@@ -23,6 +23,7 @@ pub(crate) async fn run(args: UpArgs, session: Session) -> anyhow::Result<Exit> 
         port: args.port,
         scale: args.scale,
         db_route: args.db_route.name().to_owned(),
+        volume_size: args.volume_size,
         environment: environment(),
         images: image::Options {
             rebuild: args.rebuild,

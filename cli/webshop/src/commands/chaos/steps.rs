@@ -63,6 +63,10 @@ fn holds(faults: &FaultArgs, count: Option<CountOf>, length: Span) -> Vec<Step> 
         reset: held(target),
         ..Step::default()
     });
+    let full = faults.fill_disk.iter().map(|target| Step {
+        fill_disk: held(target),
+        ..Step::default()
+    });
     let partitions = faults.partition.iter().map(|sides| Step {
         partition: Some(Partition {
             between: sides.clone().into(),
@@ -73,6 +77,7 @@ fn holds(faults: &FaultArgs, count: Option<CountOf>, length: Span) -> Vec<Step> 
     pauses
         .chain(isolations)
         .chain(resets)
+        .chain(full)
         .chain(partitions)
         .collect()
 }
@@ -138,6 +143,7 @@ pub(super) fn typed(faults: &FaultArgs) -> String {
         ("pause", &faults.pause),
         ("isolate", &faults.isolate),
         ("reset", &faults.reset),
+        ("fill-disk", &faults.fill_disk),
     ] {
         options.extend(targets.iter().map(|target| format!("--{verb} {target}")));
     }

@@ -1,0 +1,58 @@
+//! What is done on a task's volume: scripts for a helper that has the volume too. Pure.
+//!
+//! The filler takes every block, and goes on taking those that the task gives back, until its guard is gone.
+
+/// The largest volume that is filled, in bytes: one of the host's own size would take the host down with it.
+pub(crate) const FILL_MAX: u64 = 16 << 30;
+
+/// The filler's file on the volume.
+const FILLER: &str = ".webshop-fill";
+
+/// The shell scripts of one fault. Each fails where one of its steps does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scripts {
+    /// Prints how many bytes the volume's filesystem has.
+    pub(super) size: String,
+    pub(super) apply: String,
+    /// Prints how many bytes are free.
+    pub(super) free: String,
+    /// May be run again, and fails if something is left.
+    pub(super) undo: String,
+}
+
+/// The scripts for a volume, as a helper has it.
+pub(super) fn scripts(volume: &str) -> Scripts {
+    let place = format!("/volumes/{volume}");
+    let file = format!("{place}/{FILLER}");
+    let fill = format!("[ -e /run/filling ] && dd if=/dev/zero bs=64k 2>&- >>{file}");
+    let block = format!("[ -e /run/filling ] && dd if=/dev/zero bs=512 2>&- >>{file}");
+    let blocks = |what: &str| format!("echo $(( $(stat -f -c '%S * {what}' {place}) ))");
+    Scripts {
+        size: blocks("%b"),
+        apply: format!(
+            "set -e\n: >/run/filling\n\
+             fallocate -l $(( $(stat -f -c '%S * %a' {place}) * 15 / 16 )) {file}\n\
+             setsid sh -c 'while [ -e /run/filling ]; do\n\
+             flock /run/lock/fill sh -c \"{fill}; {block}\"; sleep 0.1\ndone' >&- 2>&- <&- &\n\
+             until [ $(stat -f -c %a {place}) -eq 0 ]; do sleep 0.1; done"
+        ),
+        free: blocks("%a"),
+        undo: format!("flock /run/lock/fill rm -f /run/filling {file} && [ ! -e {file} ]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_file_is_written_and_removed() {
+        let found = scripts("webshop_stock-db-0");
+        let file = "/volumes/webshop_stock-db-0/.webshop-fill";
+        assert!(found.apply.contains(file));
+        assert_eq!(
+            found.undo,
+            format!("flock /run/lock/fill rm -f /run/filling {file} && [ ! -e {file} ]")
+        );
+    }
+}
