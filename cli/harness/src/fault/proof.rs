@@ -180,8 +180,12 @@ impl Proof {
         if self.promoted.is_none() {
             self.promoted = self.successor(world);
         }
-        let proved = self.missing(world).is_empty();
-        if proved && serves && self.is_in_its_place(world) {
+        // One that was lifted without having been felt has nothing to heal: it stays unproved, and is over all the same.
+        let over = match self.effect {
+            Effect::End { .. } => self.missing(world).is_empty(),
+            Effect::Hold { .. } => self.is_over(),
+        };
+        if over && serves && self.is_in_its_place(world) {
             self.healed_us.get_or_insert(now_us);
         }
     }
@@ -438,6 +442,19 @@ mod tests {
             proof.evidence(&same).seen[1],
             "stock-db-0.1 was replaced, which ended it early"
         );
+    }
+
+    #[test]
+    fn a_fault_that_was_lifted_unfelt_is_over_but_unproved() {
+        let mut proof = pause();
+        let same = world("old", vec![node("stock-db-0", Role::Primary, 1, 7)]);
+        proof.told(Told {
+            lifted_us: Some(140),
+            ..Told::default()
+        });
+        proof.look(150, &same, true);
+        assert!(proof.is_healed(), "others must not wait for it for ever");
+        assert!(!proof.evidence(&same).took_effect());
     }
 
     #[test]

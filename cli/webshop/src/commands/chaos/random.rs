@@ -56,9 +56,10 @@ fn faults() -> Vec<Step> {
         faults.push(pause(broker));
         faults.push(isolate(broker));
         faults.push(loss(broker));
-        faults.push(bandwidth(broker));
     }
     faults.extend([
+        // Only the leader sends enough to feel so narrow a way.
+        bandwidth("kafka-leader:stock.commands"),
         kill("redis"),
         pause("redis"),
         isolate("redis"),
