@@ -89,6 +89,7 @@ pub async fn up(cluster: &Cluster, project: &Project, plan: &Plan) -> Result<Ove
         // the new stack's network with it.
         remove::down(cluster, false, LEFTOVERS_TIMEOUT).await?;
     }
+    disks::require(cluster, plan.volume_size).await?;
     if existing.port() != Some(port) {
         port::require_free(cluster, port).await?;
     }

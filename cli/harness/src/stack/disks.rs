@@ -27,11 +27,26 @@ pub const SIZE_MIN: u64 = 512 << 20;
 /// The kernel's loop devices and what hands them out.
 const LOOP_DEVICES: [&str; 2] = ["b 7:* rwm", "c 10:237 rwm"];
 
+/// Refuses a bound where there are volumes without one: a volume gets its bound when it is made.
+///
+/// # Errors
+/// [`Error::VolumesUnbound`].
+pub(super) async fn require(cluster: &Cluster, size: Option<u64>) -> Result<()> {
+    let mut existing = volumes(cluster).await?;
+    existing.remove(&cluster.stack.scoped(FILES));
+    if size.is_some() && existing.values().any(Option::is_none) {
+        return Err(Error::VolumesUnbound {
+            stack: cluster.stack.to_string(),
+        });
+    }
+    Ok(())
+}
+
 /// Makes the volumes of a stack file that are missing, each of `size` bytes, and gives those that are there their devices
 /// back. `None`: volumes stay as they are, and new ones have no bound.
 ///
 /// # Errors
-/// [`Error::VolumesUnbound`] where there are volumes without a bound, [`Error::Kernel`] where the kernel has no loop devices.
+/// [`Error::Kernel`] where the kernel has no loop devices.
 pub(super) async fn ensure(
     cluster: &Cluster,
     file: &File,
@@ -41,11 +56,6 @@ pub(super) async fn ensure(
     let files = cluster.stack.scoped(FILES);
     let mut existing = volumes(cluster).await?;
     let has_files = existing.remove(&files).is_some();
-    if size.is_some() && existing.values().any(Option::is_none) {
-        return Err(Error::VolumesUnbound {
-            stack: cluster.stack.to_string(),
-        });
-    }
     if size.is_none() && existing.values().all(Option::is_none) {
         return Ok(());
     }

@@ -122,6 +122,38 @@ async fn another_profile_on_the_same_data_is_refused() {
 }
 
 #[tokio::test]
+async fn a_bound_is_refused_where_volumes_have_none() {
+    let volume = |name: &str, labels: Value| {
+        json!({
+            "Name": name, "Driver": "local", "Mountpoint": "/x", "Scope": "local",
+            "Labels": labels, "Options": {},
+        })
+    };
+    let with = json!({"webshop.device": "/dev/loop7"});
+    for (device, refused) in [(with, false), (json!({}), true)] {
+        let volumes = json!({"Volumes": [
+            volume("shop_disks", json!({})),
+            volume("shop_order-db-0", device),
+        ]});
+        let fake = engine(json!([]), volumes).await;
+        let (_dir, project) = checkout();
+        let wish = Plan {
+            volume_size: Some(1 << 30),
+            ..plan()
+        };
+        let error = deploy::up(&fake.cluster, &project, &wish)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            matches!(error, Error::VolumesUnbound { .. }),
+            refused,
+            "{error}"
+        );
+        assert_untouched(&fake).await;
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_cannot_be_scaled_is_refused() {
     let fake = engine(json!([]), json!({"Volumes": []})).await;
     let (_dir, project) = checkout();
