@@ -22,6 +22,7 @@ use bollard::query_parameters::{InspectContainerOptions, ListNodesOptions};
 use checker::evidence::FaultEvidence;
 use futures_util::future::try_join_all;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+use tokio::time::Instant;
 
 use crate::{
     agent::Agent,
@@ -32,7 +33,6 @@ use crate::{
     stack::NETWORK,
     target::{Target, Victim, World},
     tasks,
-    wait::{self, Limit, Look},
 };
 
 use action::{Action, Count, End, Hold};
@@ -46,6 +46,8 @@ pub use proof::Proof;
 /// Two primaries of one database must be seen for this long: nodes are not asked at one instant. What is just
 /// being started again gets as long to be there.
 const SPLIT_BRAIN_LASTS: Duration = Duration::from_secs(2);
+/// Between two such looks.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// What the stack says of itself now.
 ///
@@ -136,21 +138,26 @@ pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Resu
 
 /// Every task that a target names, as soon as it is something.
 async fn find(cluster: &Cluster, agent: &Agent, target: &Target) -> Result<Vec<Victim>> {
-    let limit = Limit::new(SPLIT_BRAIN_LASTS, Duration::from_millis(250));
-    let mut last = None;
-    let look = async || match world(cluster, agent).await?.resolve(target, &cluster.stack) {
-        Ok(victims) => Ok(Look::Done(victims)),
-        Err(error @ (Error::SplitBrain { .. } | Error::NoTarget { .. })) => {
-            let text = error.to_string();
-            last = Some(error);
-            Ok(Look::NotYet(text))
+    let look = async || world(cluster, agent).await?.resolve(target, &cluster.stack);
+    tokio::select! {
+        () = cluster.cancel.cancelled() => Err(Error::Interrupted),
+        found = once_settled(look) => found,
+    }
+}
+
+/// What a look finds, as soon as that is nothing that may pass. However long a look takes, there is one.
+async fn once_settled<T>(mut look: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let deadline = Instant::now() + SPLIT_BRAIN_LASTS;
+    loop {
+        let found = look().await;
+        let may_pass = matches!(
+            found,
+            Err(Error::SplitBrain { .. } | Error::NoTarget { .. })
+        );
+        if !may_pass || Instant::now() >= deadline {
+            return found;
         }
-        Err(error) => Err(error),
-    };
-    match wait::until("one primary", limit, &cluster.cancel, look).await {
-        Ok(victims) => Ok(victims),
-        Err(timeout @ Error::Timeout { .. }) => Err(last.unwrap_or(timeout)),
-        Err(error) => Err(error),
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
 }
 
@@ -309,6 +316,32 @@ mod tests {
                 node: None,
             })
             .collect()
+    }
+
+    /// A broker that is cut off makes a look at Kafka a slow one.
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_outlasts_the_patience_counts() {
+        let slow = async || {
+            tokio::time::sleep(SPLIT_BRAIN_LASTS * 3).await;
+            Ok(7)
+        };
+        assert_eq!(once_settled(slow).await.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_nothing_for_a_moment_is_looked_for_again() {
+        let mut looks = 0;
+        let found = once_settled(async || {
+            looks += 1;
+            if looks < 3 {
+                return Err(Error::NoTarget {
+                    target: "stock-db-primary".to_owned(),
+                    reason: "no node is primary".to_owned(),
+                });
+            }
+            Ok(looks)
+        });
+        assert_eq!(found.await.unwrap(), 3);
     }
 
     #[test]
