@@ -141,13 +141,17 @@ async fn find(cluster: &Cluster, agent: &Agent, target: &Target) -> Result<Vec<V
     let look = async || world(cluster, agent).await?.resolve(target, &cluster.stack);
     tokio::select! {
         () = cluster.cancel.cancelled() => Err(Error::Interrupted),
-        found = once_settled(look) => found,
+        found = once_settled(SPLIT_BRAIN_LASTS, LOOK_AGAIN_AFTER, look) => found,
     }
 }
 
 /// What a look finds, as soon as that is nothing that may pass. However long a look takes, there is one.
-async fn once_settled<T>(mut look: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    let deadline = Instant::now() + SPLIT_BRAIN_LASTS;
+async fn once_settled<T>(
+    patience: Duration,
+    every: Duration,
+    mut look: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
+    let deadline = Instant::now() + patience;
     loop {
         let found = look().await;
         let may_pass = matches!(
@@ -157,7 +161,7 @@ async fn once_settled<T>(mut look: impl AsyncFnMut() -> Result<T>) -> Result<T> 
         if !may_pass || Instant::now() >= deadline {
             return found;
         }
-        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        tokio::time::sleep(every).await;
     }
 }
 
@@ -318,20 +322,22 @@ mod tests {
             .collect()
     }
 
+    const EVERY: Duration = Duration::from_millis(1);
+
     /// A broker that is cut off makes a look at Kafka a slow one.
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_look_that_outlasts_the_patience_counts() {
         let slow = async || {
-            tokio::time::sleep(SPLIT_BRAIN_LASTS * 3).await;
+            tokio::time::sleep(EVERY).await;
             Ok(7)
         };
-        assert_eq!(once_settled(slow).await.unwrap(), 7);
+        assert_eq!(once_settled(Duration::ZERO, EVERY, slow).await.unwrap(), 7);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_nothing_for_a_moment_is_looked_for_again() {
         let mut looks = 0;
-        let found = once_settled(async || {
+        let found = once_settled(SPLIT_BRAIN_LASTS, EVERY, async || {
             looks += 1;
             if looks < 3 {
                 return Err(Error::NoTarget {

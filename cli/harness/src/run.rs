@@ -227,6 +227,8 @@ impl Prepared {
     }
 
     async fn record(self, dir: RunDir) -> Result<Report> {
+        // First, for it may be refused, and nothing runs yet that would have to be stopped then.
+        let writers = self.start_direct_writers().await?;
         let seed = self.plan.load.as_ref().map(|_| self.plan.seed);
         let (recorder, writing) =
             Recorder::start(&dir.history_path(), &dir.events_path(), &dir.name(), seed)?;
@@ -237,7 +239,6 @@ impl Prepared {
             recorder.clone(),
             stop.clone(),
         ));
-        let writers = self.start_direct_writers().await?;
         let stats = Arc::new(Stats::default());
         let (end_sender, end) = watch::channel(Duration::MAX);
         let load = self.start_load(&dir, &recorder, &stats, end, &stop);

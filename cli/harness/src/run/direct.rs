@@ -85,7 +85,10 @@ impl DirectWriters {
             writes: Arc::clone(&writes),
         };
         let mut writers = BTreeMap::new();
-        keeping.follow(&mut writers).await?;
+        if let Err(error) = keeping.follow(&mut writers).await {
+            keeping.end_all(writers).await;
+            return Err(error);
+        }
         let stop = CancellationToken::new();
         let keeping = tokio::spawn(keeping.keep(writers, stop.clone()));
         Ok(Self {
@@ -121,6 +124,10 @@ impl Keeping {
                 tracing::debug!(%error, "a node has no direct writer for now");
             }
         }
+        self.end_all(writers).await;
+    }
+
+    async fn end_all(&self, writers: BTreeMap<String, Writer>) {
         let all = writers.into_values().map(|writer| self.end(writer));
         futures_util::future::join_all(all).await;
     }
@@ -157,9 +164,13 @@ impl Keeping {
         let helper = Helper::of_image(&self.cluster, &beside, &self.image).await?;
         let command = ["agent", "write", "--node", &task.service];
         let env = [format!("DB_PASSWORD={}", self.password)];
-        let attached = exec::attach(&self.cluster, helper.id(), &command, &env)
-            .await
-            .map_err(|error| Error::docker(format!("write to {}", task.name()), error))?;
+        let attached = match exec::attach(&self.cluster, helper.id(), &command, &env).await {
+            Ok(attached) => attached,
+            Err(error) => {
+                helper.remove(&self.cluster).await?;
+                return Err(Error::docker(format!("write to {}", task.name()), error));
+            }
+        };
         let stop = CancellationToken::new();
         let reading = tokio::spawn(read(
             attached,
