@@ -15,12 +15,13 @@ pub mod remove;
 mod secrets;
 mod spec;
 mod variables;
+mod volumes;
 
 use std::collections::HashMap;
 
 pub(crate) use containers::containers;
 pub use disks::{SIZE_MIN as VOLUME_SIZE_MIN, are_bound as volumes_are_bound};
-pub use secrets::volumes;
+pub use volumes::volumes;
 
 /// The stack that something belongs to.
 pub const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard::models::{NetworkCreateRequest, Service, ServiceSpec};
-use bollard::query_parameters::{
-    ListNetworksOptions, ListServicesOptions, ListVolumesOptions, UpdateServiceOptions,
-};
+use bollard::query_parameters::{ListNetworksOptions, ListServicesOptions, UpdateServiceOptions};
 
 use super::compose::{File, Mode, Scalar};
 use super::overview::Overview;
@@ -14,7 +12,7 @@ use super::spec::{Context, service_spec};
 use super::variables::{Wishes, variables};
 use super::{
     KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, disks, fingerprint, label_filter, port, remove,
-    secrets,
+    secrets, volumes,
 };
 use crate::cluster::Cluster;
 use crate::converge;
@@ -141,20 +139,11 @@ async fn choose_profile(
 }
 
 async fn profile_of_volumes(cluster: &Cluster) -> Result<Option<Profile>> {
-    let options = ListVolumesOptions {
-        filters: Some(label_filter(NAMESPACE_LABEL, cluster.stack.as_str())),
-    };
-    let found = cluster
-        .engine
-        .docker()
-        .list_volumes(Some(options))
-        .await
-        .map_err(|error| Error::docker("list the volumes", error))?;
-    Ok(found
-        .volumes
-        .unwrap_or_default()
+    let found = volumes::list(cluster).await?;
+    let mut profiles = found
         .iter()
-        .find_map(|volume| Profile::from_name(volume.labels.get(PROFILE_LABEL)?)))
+        .filter_map(|volume| Profile::from_name(volume.labels.get(PROFILE_LABEL)?));
+    Ok(profiles.next())
 }
 
 /// Tells every task that runs an executable of ours which bug it has.

@@ -3,12 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::{
-    models::{HostConfig, Mount, MountType, VolumeCreateRequest},
-    query_parameters::ListVolumesOptions,
-};
+use bollard::models::{HostConfig, Mount, MountType, VolumeCreateRequest};
 
-use super::{NAMESPACE_LABEL, PROFILE_LABEL, compose::File, label_filter};
+use super::{NAMESPACE_LABEL, PROFILE_LABEL, compose::File, volumes};
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
@@ -32,7 +29,7 @@ const LOOP_DEVICES: [&str; 2] = ["b 7:* rwm", "c 10:237 rwm"];
 /// # Errors
 /// [`Error::VolumesUnbound`].
 pub(super) async fn require(cluster: &Cluster, size: Option<u64>) -> Result<()> {
-    let mut existing = volumes(cluster).await?;
+    let mut existing = devices(cluster).await?;
     existing.remove(&cluster.stack.scoped(FILES));
     if size.is_some() && existing.values().any(Option::is_none) {
         return Err(Error::VolumesUnbound {
@@ -54,7 +51,7 @@ pub(super) async fn ensure(
     size: Option<u64>,
 ) -> Result<()> {
     let files = cluster.stack.scoped(FILES);
-    let mut existing = volumes(cluster).await?;
+    let mut existing = devices(cluster).await?;
     let has_files = existing.remove(&files).is_some();
     if size.is_none() && existing.values().all(Option::is_none) {
         return Ok(());
@@ -101,7 +98,7 @@ pub(super) async fn ensure(
 /// # Errors
 /// The engine does not answer.
 pub async fn are_bound(cluster: &Cluster) -> Result<bool> {
-    let mut existing = volumes(cluster).await?;
+    let mut existing = devices(cluster).await?;
     Ok(existing.remove(&cluster.stack.scoped(FILES)).is_some()
         && existing.values().all(Option::is_some))
 }
@@ -112,7 +109,7 @@ pub async fn are_bound(cluster: &Cluster) -> Result<bool> {
 /// A device is still in use.
 pub(super) async fn release(cluster: &Cluster) -> Result<()> {
     let files = cluster.stack.scoped(FILES);
-    if !volumes(cluster).await?.contains_key(&files) {
+    if !devices(cluster).await?.contains_key(&files) {
         return Ok(());
     }
     let helper = helper(cluster).await?;
@@ -122,17 +119,8 @@ pub(super) async fn release(cluster: &Cluster) -> Result<()> {
 }
 
 /// The stack's volumes, each with its device where it has a bound.
-async fn volumes(cluster: &Cluster) -> Result<BTreeMap<String, Option<String>>> {
-    let options = ListVolumesOptions {
-        filters: Some(label_filter(NAMESPACE_LABEL, cluster.stack.as_str())),
-    };
-    let found = cluster
-        .engine
-        .docker()
-        .list_volumes(Some(options))
-        .await
-        .map_err(|error| Error::docker("list the volumes", error))?;
-    let found = found.volumes.unwrap_or_default().into_iter();
+async fn devices(cluster: &Cluster) -> Result<BTreeMap<String, Option<String>>> {
+    let found = volumes::list(cluster).await?.into_iter();
     Ok(found
         .map(|mut volume| (volume.name, volume.labels.remove(DEVICE_LABEL)))
         .collect())

@@ -9,7 +9,7 @@ use bollard::query_parameters::{
 };
 
 use super::overview::Overview;
-use super::{NAMESPACE_LABEL, STACK_LABEL, disks, label_filter, secrets};
+use super::{NAMESPACE_LABEL, STACK_LABEL, disks, label_filter, volumes};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::event::{Change, Event};
@@ -245,7 +245,7 @@ async fn remove_volumes(cluster: &Cluster, limit: Limit) -> Result<usize> {
     let docker = cluster.engine.docker();
     let mut removed = 0;
     wait::until("the volumes to go", limit, &cluster.cancel, async || {
-        let left = secrets::volumes(cluster).await?;
+        let left = volumes::volumes(cluster).await?;
         let mut last = String::new();
         for name in &left {
             match docker

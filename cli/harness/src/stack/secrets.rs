@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard::models::SecretSpec;
-use bollard::query_parameters::{ListSecretsOptions, ListVolumesOptions};
+use bollard::query_parameters::ListSecretsOptions;
 use rand::distr::{Alphanumeric, SampleString};
 
+use super::STACK_LABEL;
 use super::compose::File;
 use super::spec::SecretReference;
-use super::{NAMESPACE_LABEL, STACK_LABEL, label_filter};
+use super::volumes::volumes;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 
@@ -48,30 +49,6 @@ pub(super) async fn require_for_volumes(
         });
     }
     Ok(())
-}
-
-/// The names of the stack's volumes on this node, in order.
-///
-/// # Errors
-/// The engine does not answer.
-pub async fn volumes(cluster: &Cluster) -> Result<Vec<String>> {
-    let options = ListVolumesOptions {
-        filters: Some(label_filter(NAMESPACE_LABEL, cluster.stack.as_str())),
-    };
-    let found = cluster
-        .engine
-        .docker()
-        .list_volumes(Some(options))
-        .await
-        .map_err(|error| Error::docker("list the volumes", error))?;
-    let mut names: Vec<String> = found
-        .volumes
-        .unwrap_or_default()
-        .into_iter()
-        .map(|volume| volume.name)
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 /// Makes the secrets that are missing.
