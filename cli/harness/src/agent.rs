@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bollard::query_parameters::ListContainersOptions;
 use protocol::agent::{
-    Cluster as Database, ClusterDigest, DirectRows, Kafka, Lanes, Op, Probe, Redis, Replication,
+    Cluster as Database, ClusterDigest, Counters, DirectRows, Kafka, Lanes, Op, Probe, Redis, Replication,
     Rows, ServiceReplica, Watermarks,
 };
 use serde::de::DeserializeOwned;
@@ -89,6 +89,11 @@ impl Agent {
     /// Digests of every table on every node.
     pub async fn digests(&self) -> Result<Vec<ClusterDigest>> {
         self.ask(&Op::Digests, LONG).await
+    }
+
+    /// What every part of the stack has counted of its own work.
+    pub async fn counters(&self) -> Result<Counters> {
+        self.ask(&Op::Counters, QUICK).await
     }
 
     /// The direct writes that every primary holds, from that Unix microsecond on.

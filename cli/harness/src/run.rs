@@ -24,6 +24,7 @@ use self::{
 };
 use crate::{
     agent::Agent,
+    bench::{Reading, work::Work},
     cluster::Cluster,
     error::{Error, Result},
     event::Event,
@@ -73,6 +74,7 @@ pub struct Prepared {
     plan: Plan,
     /// What each fault would hit if it were injected now.
     victims: Vec<Vec<Victim>>,
+    metered: bool,
 }
 
 /// What a run left.
@@ -82,6 +84,8 @@ pub struct Report {
     pub evidence: Evidence,
     /// `None`: there was no load.
     pub load: Option<(Offered, Figures)>,
+    /// What the load took; `None` where nobody asked, or where a part of the stack could not be asked.
+    pub work: Option<Work>,
 }
 
 /// A client of the stack's gateway.
@@ -152,10 +156,20 @@ pub async fn prepare(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
         client,
         plan,
         victims,
+        metered: false,
     })
 }
 
 impl Prepared {
+    /// The same, and what the load takes is read.
+    #[must_use]
+    pub fn metered(self) -> Self {
+        Self {
+            metered: true,
+            ..self
+        }
+    }
+
     /// Each fault of the plan, and what it would hit if it were injected now.
     pub fn faults(&self) -> impl Iterator<Item = (&FaultPlan, &[Victim])> {
         self.plan
@@ -227,7 +241,8 @@ impl Prepared {
     }
 
     async fn record(self, dir: RunDir) -> Result<Report> {
-        // First, for it may be refused, and nothing runs yet that would have to be stopped then.
+        let before = self.meters().await?;
+        // Before the load, for it may be refused, and nothing runs yet that would have to be stopped then.
         let writers = self.start_direct_writers().await?;
         let seed = self.plan.load.as_ref().map(|_| self.plan.seed);
         let (recorder, writing) =
@@ -261,6 +276,7 @@ impl Prepared {
             Some(load) => noted(load.await, "the load broke off", &mut evidence),
             None => None,
         };
+        let after = noted(self.meters().await, "the meters", &mut evidence).flatten();
         if let Some(writers) = writers {
             let writes = writers.finish().await;
             evidence.direct_writes = noted(writes, "the direct writers", &mut evidence);
@@ -281,10 +297,15 @@ impl Prepared {
         if interrupted {
             return Err(Error::Interrupted);
         }
+        let figures = stats.figures();
+        let work = before
+            .zip(after)
+            .map(|(before, after)| after.since(&before, &figures));
         Ok(Report {
             dir,
             evidence,
-            load: offered.map(|offered| (offered, stats.figures())),
+            load: offered.map(|offered| (offered, figures)),
+            work,
         })
     }
 }
@@ -296,6 +317,13 @@ impl Prepared {
             self.cluster.events.note(healed);
         }
         Ok(())
+    }
+
+    async fn meters(&self) -> Result<Option<Reading>> {
+        if !self.metered {
+            return Ok(None);
+        }
+        Ok(Some(Reading::take(&self.cluster, &self.agent).await?))
     }
 
     async fn start_direct_writers(&self) -> Result<Option<DirectWriters>> {

@@ -1,5 +1,6 @@
 //! The command line: types and help texts, nothing else.
 
+mod bench;
 mod report;
 mod run;
 mod scenario;
@@ -15,6 +16,7 @@ use harness::engine::Endpoint;
 
 use crate::printer::Style;
 
+pub(crate) use bench::BenchArgs;
 pub(crate) use report::{HistoryArgs, ReportArgs, ReportFormat};
 pub(crate) use run::{Amount, ChaosArgs, ChaosCommand, FaultArgs, LoadArgs, ShapeArgs, VerifyArgs};
 pub(crate) use scenario::{RunArgs, ScenarioArgs, ScenarioCommand};
@@ -210,6 +212,7 @@ pub(crate) enum Command {
     Scenario(ScenarioArgs),
     Verify(VerifyArgs),
     Selftest(SelftestArgs),
+    Bench(Box<BenchArgs>),
     Report(ReportArgs),
     History(HistoryArgs),
     Completions(CompletionsArgs),

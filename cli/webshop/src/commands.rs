@@ -1,5 +1,6 @@
 //! One file per subcommand, one function each.
 
+mod bench;
 mod chaos;
 mod completions;
 mod doctor;
@@ -37,6 +38,7 @@ pub(crate) async fn dispatch(command: Command, session: Session) -> anyhow::Resu
         Command::Scenario(args) => scenario::run(args, &session),
         Command::Verify(args) => verify::run(args, session).await,
         Command::Selftest(args) => selftest::run(args, session).await,
+        Command::Bench(args) => bench::run(*args, session).await,
         Command::Report(args) => report::run(args, session).await,
         Command::History(args) => history::run(&args, &session),
         Command::Completions(args) => completions::run(&args, &session),

@@ -30,6 +30,10 @@ pub enum Error {
     },
     #[error("the blocking call to Kafka did not end")]
     Blocking(#[from] tokio::task::JoinError),
+    #[error("redis: cannot read its counters")]
+    Redis(#[source] redis::RedisError),
+    #[error("cannot read the metrics of a service")]
+    Metrics(#[source] reqwest::Error),
     #[error("cannot build the HTTP client")]
     HttpClient(#[source] reqwest::Error),
     #[error("cannot write an answer as JSON")]

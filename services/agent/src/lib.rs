@@ -2,6 +2,7 @@
 //! databases, the brokers, Redis or the services at that moment, and every name is resolved again.
 
 pub mod config;
+pub mod counters;
 pub mod databases;
 pub mod digest;
 pub mod direct;

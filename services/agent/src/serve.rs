@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     config::Config,
-    databases, digest, direct,
+    counters, databases, digest, direct,
     error::{Error, one_line},
     kafka, lanes, redis, rows, services,
 };
@@ -164,6 +164,7 @@ async fn work(
         )),
         Op::DirectRows { since_us } => result(direct::rows(config, http, since_us).await?),
         Op::Digests => result(digest::clusters(config, http).await),
+        Op::Counters => result(counters::counters(config, http, kafka).await?),
     }
 }
 

@@ -19,7 +19,8 @@ pub async fn replicas(config: &Config, http: &reqwest::Client) -> Vec<ServiceRep
         .collect()
 }
 
-async fn service(name: &str, http: &reqwest::Client) -> Vec<ServiceReplica> {
+/// Where the replicas of a service are; nowhere where DNS knows none.
+pub async fn addresses(name: &str) -> Vec<SocketAddr> {
     let looked_up = timeout(TIMEOUT, lookup_host((name, SERVICE_PORT))).await;
     let mut addresses: Vec<SocketAddr> = match looked_up {
         Ok(Ok(addresses)) => addresses.collect(),
@@ -27,6 +28,11 @@ async fn service(name: &str, http: &reqwest::Client) -> Vec<ServiceReplica> {
     };
     addresses.sort();
     addresses.dedup();
+    addresses
+}
+
+async fn service(name: &str, http: &reqwest::Client) -> Vec<ServiceReplica> {
+    let addresses = addresses(name).await;
     join_all(addresses.into_iter().map(|address| async move {
         let error = health(address, http).await.err();
         ServiceReplica {

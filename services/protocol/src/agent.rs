@@ -45,6 +45,8 @@ pub enum Op {
     DirectRows { since_us: i64 },
     /// Row counts and digests of every replicated table on every node: `Vec<`[`ClusterDigest`]`>`.
     Digests,
+    /// What every part of the stack has counted of its own work: [`Counters`].
+    Counters,
 }
 
 /// The agent's answer to the request of the same id. `T` is a JSON value, still unread.
@@ -277,6 +279,30 @@ pub struct NodeDigest {
     pub replayed: Option<Lsn>,
     /// Why `tables` is empty or not comparable.
     pub error: Option<String>,
+}
+
+/// What the parts of the stack have counted since each of them started. Only differences mean something, and only where
+/// no part was replaced between two looks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    /// What each cluster's primary counted.
+    pub databases: BTreeMap<String, DatabaseCounters>,
+    /// Records ever appended to each of the shop's topics.
+    pub kafka_records: BTreeMap<String, i64>,
+    /// Commands that Redis has processed.
+    pub redis_commands: i64,
+    /// The metrics of each service, by name with labels, added up over its replicas. Of a histogram its sum and its count.
+    pub services: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+/// What a primary counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseCounters {
+    /// Transactions that committed, those that only read among them.
+    pub commits: i64,
+    pub rollbacks: i64,
+    /// Where its write-ahead log ends.
+    pub wal_bytes: i64,
 }
 
 /// How many rows a table has, and the sum of their hashes (so their order does not matter).

@@ -118,7 +118,8 @@ impl Operation {
     async fn perform(self, shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
         let clock = shared.recorder.clock();
         let key = format!("{}-{}", shared.run, self.id);
-        shared.stats.sent();
+        let late_us = clock.now_us().saturating_sub(self.due_us);
+        shared.stats.sent(late_us);
         let mut attempt = 1;
         let exchange = loop {
             self.invoke(&shared.recorder, &clock, attempt).await;

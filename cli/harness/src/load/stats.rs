@@ -47,6 +47,8 @@ pub struct Figures {
     pub p99_ms: f64,
     pub p999_ms: f64,
     pub max_ms: f64,
+    /// How long after it was due an operation was sent, at the 99th percentile: the generator's own part of the latency.
+    pub late_p99_ms: f64,
 }
 
 /// What a stretch of a load met.
@@ -80,6 +82,8 @@ pub struct Stats(Mutex<Inner>);
 struct Inner {
     figures: Figures,
     latency: Histogram<u64>,
+    /// From when an operation was due to when it was sent.
+    lateness: Histogram<u64>,
     stretch: Stretch,
     /// Of the checkouts of the stretch.
     stretch_latency: Histogram<u64>,
@@ -94,6 +98,7 @@ impl Default for Stats {
             figures: Figures::default(),
             stretch: Stretch::default(),
             stretch_latency: latency.clone(),
+            lateness: latency.clone(),
             latency,
         }))
     }
@@ -105,9 +110,12 @@ impl Stats {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// An operation was sent.
-    pub fn sent(&self) {
-        self.with(|inner| inner.figures.in_flight += 1);
+    /// An operation was sent so long after it was due.
+    pub fn sent(&self, late_us: u64) {
+        self.with(|inner| {
+            inner.figures.in_flight += 1;
+            inner.lateness.saturating_record(late_us);
+        });
     }
 
     /// An operation was due and could not be sent.
@@ -173,6 +181,7 @@ impl Stats {
                 p99_ms: at(0.99),
                 p999_ms: at(0.999),
                 max_ms: at(1.0),
+                late_p99_ms: ms(&inner.lateness, 0.99),
                 ..inner.figures.clone()
             }
         })
@@ -214,9 +223,9 @@ mod tests {
     fn latency_counts_what_was_served_only() {
         let stats = Stats::default();
         let op = Op::Checkout { order: OrderId(1) };
-        stats.sent();
+        stats.sent(2_000);
         stats.ended(op, &Exchange::answered(op, 200, None, Ok(b"")), 10_000);
-        stats.sent();
+        stats.sent(2_000);
         stats.ended(op, &Exchange::broken(op, Broken::TimedOut), 9_000_000);
         stats.not_attempted(op);
         let figures = stats.figures();
@@ -224,5 +233,6 @@ mod tests {
         assert_eq!((figures.not_attempted, figures.never_sent), (1, 1));
         assert_eq!(figures.in_flight, 0);
         assert!((figures.max_ms - 10.0).abs() < 0.1, "{}", figures.max_ms);
+        assert!((figures.late_p99_ms - 2.0).abs() < 0.1);
     }
 }

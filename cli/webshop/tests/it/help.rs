@@ -35,6 +35,7 @@ fn every_command_explains_itself() {
         "scenario",
         "verify",
         "selftest",
+        "bench",
         "report",
         "history",
         "completions",

@@ -8,7 +8,7 @@ const TOLD_MAX: usize = 10;
 /// Causes that are told; the result file has the others.
 const CAUSES_MAX: usize = 20;
 
-pub(super) fn text(judgement: &Judgement) -> String {
+pub(crate) fn text(judgement: &Judgement) -> String {
     let mut lines: Vec<String> = judgement.checks.iter().map(check_line).collect();
     lines.push(String::new());
     lines.extend(total_lines(judgement));

@@ -1,0 +1,173 @@
+//! `webshop bench`.
+
+mod table;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use checker::Verdict;
+use harness::bench::{Bench, Search, Step, Sustained, search};
+use harness::error::Error;
+use harness::recorder::unix_ms;
+use harness::run::plan::SettlePlan;
+use harness::run::{self, Report, Shape, verify};
+use harness::scenario::quantity::{Rate, Span};
+use harness::scenario::step::Step as Stretch;
+use harness::scenario::{DataShape, Load, Scenario};
+use harness::units::human;
+use harness::Cluster;
+
+use super::{report, verify as told};
+use crate::cli::{BenchArgs, Format};
+use crate::exit::Exit;
+use crate::session::Session;
+
+/// How often a rate that held for a moment is lowered until it holds for long.
+const LOWERED_MAX: u32 = 6;
+
+/// Searches, holds, judges and tells.
+pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exit> {
+    // First: a file that cannot be read is no reason to load a stack for minutes.
+    let earlier = args.compare.as_deref().map(read).transpose()?;
+    let cluster = session.cluster().await?;
+    let bencher = Bencher {
+        session: &session,
+        cluster: &cluster,
+        args: &args,
+        seed: args.seed.unwrap_or_else(unix_ms),
+    };
+    let mut bench = Bench::new(args.users.into(), args.items.into(), args.p99);
+    match args.rate {
+        Some(rate) => {
+            let (step, report) = bencher.offer(&bench, rate, args.length).await?;
+            bench.sustained = bencher.judge(step, report).await?;
+        }
+        None => bencher.search(&mut bench).await?,
+    }
+    match args.format {
+        Format::Json => session.printer.json(&bench)?,
+        Format::Text => session.printer.line(&table::text(&bench, earlier.as_ref()))?,
+    }
+    let excess = match (&bench.sustained, args.slack, &earlier) {
+        (Some(now), Some(slack), Some(earlier)) => {
+            let earlier = earlier.sustained.as_ref();
+            earlier.map(|earlier| now.work.excess_over(&earlier.work, slack.ratio()))
+        }
+        _ => None,
+    };
+    let excess = excess.unwrap_or_default();
+    for line in &excess {
+        session.printer.warning(line);
+    }
+    Ok(exit(&bench, &excess))
+}
+
+fn read(path: &Path) -> anyhow::Result<Bench> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::io(format!("read {}", path.display()), source))?;
+    match Bench::parse(&text) {
+        Ok(bench) if bench.sustained.is_some() => Ok(bench),
+        Ok(_) => bail!("{}: it sustained no rate, so there is nothing to compare with", path.display()),
+        Err(reason) => Err(anyhow::Error::msg(reason))
+            .with_context(|| format!("{} is nothing that `webshop bench --format json` wrote", path.display())),
+    }
+}
+
+struct Bencher<'a> {
+    session: &'a Session,
+    cluster: &'a Cluster,
+    args: &'a BenchArgs,
+    seed: u64,
+}
+
+impl Bencher<'_> {
+    /// Tries rates, and holds the highest.
+    async fn search(&self, bench: &mut Bench) -> anyhow::Result<()> {
+        let mut search = Search::from(self.args.from);
+        while let Some(rate) = search.next() {
+            let (step, _report) = self.offer(bench, rate, self.args.step).await?;
+            search.saw(rate, step.is_held());
+            bench.steps.push(step);
+        }
+        let mut rate = search.highest();
+        for _ in 0..LOWERED_MAX {
+            let Some(held) = rate else { break };
+            let (step, report) = self.offer(bench, held, self.args.length).await?;
+            if step.is_held() {
+                bench.sustained = self.judge(step, report).await?;
+                return Ok(());
+            }
+            bench.steps.push(step);
+            rate = Some(search::lower(held));
+        }
+        Ok(())
+    }
+
+    /// Offers a rate for so long.
+    async fn offer(&self, bench: &Bench, rate: f64, length: Duration) -> anyhow::Result<(Step, Report)> {
+        self.session
+            .printer
+            .note(&format!("\n{rate}/s for {}", human(length)));
+        let prepared = run::prepare(self.cluster, self.shape(rate, length)).await?;
+        let report = prepared.metered().run(&self.session.runs()).await?;
+        for error in &report.evidence.harness_errors {
+            self.session.printer.warning(error);
+        }
+        let step = bench.step(&report, rate).context("the load broke off")?;
+        self.session.printer.note(&table::told(&step));
+        Ok((step, report))
+    }
+
+    fn shape(&self, rate: f64, length: Duration) -> Shape {
+        let load = Load {
+            rate: Rate(rate),
+            mix: self.args.mix.clone(),
+            ..Load::default()
+        };
+        let scenario = Scenario {
+            data: DataShape {
+                users: self.args.users.into(),
+                items: self.args.items.into(),
+            },
+            ..Scenario::of(
+                "bench".to_owned(),
+                Some(self.seed),
+                load,
+                vec![Stretch::stretch(length)],
+            )
+        };
+        let command = format!("webshop bench --rate {rate}/s --for {}", Span(length));
+        scenario.shape(self.seed, &command)
+    }
+
+    /// Has the run at a rate judged; `None` where what it took could not be read.
+    async fn judge(&self, step: Step, report: Report) -> anyhow::Result<Option<Sustained>> {
+        let Report { dir, work, .. } = report;
+        let judged = verify::verify(self.cluster, &dir, SettlePlan::default().into()).await?;
+        let verdict = judged.judgement.verdict;
+        if verdict != Verdict::Pass {
+            self.session
+                .printer
+                .note(&told::verdict::text(&judged.judgement));
+        }
+        report::publish(self.session, &dir, judged)?;
+        Ok(work.map(|work| Sustained {
+            step,
+            run: dir.name(),
+            verdict,
+            work,
+        }))
+    }
+}
+
+/// A wrong answer is worth nothing, however fast.
+fn exit(bench: &Bench, excess: &[String]) -> Exit {
+    match &bench.sustained {
+        None => Exit::Slo,
+        Some(sustained) => match sustained.verdict {
+            Verdict::Pass if !sustained.step.is_held() || !excess.is_empty() => Exit::Slo,
+            verdict => told::exit(verdict),
+        },
+    }
+}
