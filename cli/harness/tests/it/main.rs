@@ -6,6 +6,7 @@ mod deploy;
 mod engine;
 mod fake;
 mod flash_sale;
+mod generator;
 mod mock_shop;
 mod overview;
 mod remove;
