@@ -7,8 +7,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bollard::query_parameters::ListContainersOptions;
 use protocol::agent::{
-    Cluster as Database, ClusterDigest, Counters, DirectRows, Kafka, Lanes, Op, Probe, Redis, Replication,
-    Rows, ServiceReplica, Watermarks,
+    Cluster as Database, ClusterDigest, Counters, DirectRows, Kafka, Lanes, Op, Probe, Redis,
+    Replication, Rows, ServiceReplica, Watermarks,
 };
 use serde::de::DeserializeOwned;
 use tokio::{sync::Mutex, time::Instant};

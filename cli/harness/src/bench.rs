@@ -173,10 +173,7 @@ mod tests {
             p99_ms: 1001.0,
             ..good.clone()
         };
-        assert_eq!(
-            step(100.0, &offered(), &slow, 1000).missed,
-            ["p99 1001 ms"]
-        );
+        assert_eq!(step(100.0, &offered(), &slow, 1000).missed, ["p99 1001 ms"]);
         let lossy = Figures {
             ok: 958,
             info: 2,

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bollard::models::SystemInfo;
+use futures_util::future::LocalBoxFuture;
 
 use crate::{
     cluster::Cluster,
@@ -87,7 +88,19 @@ impl Finding {
 ///
 /// # Errors
 /// Only [`Error::Interrupted`]: whatever else goes wrong is a finding.
-pub async fn examine(cluster: &Cluster, wanted_port: u16, now: SystemTime) -> Result<Vec<Finding>> {
+pub fn examine(
+    cluster: &Cluster,
+    wanted_port: u16,
+    now: SystemTime,
+) -> LocalBoxFuture<'_, Result<Vec<Finding>>> {
+    Box::pin(look_at_everything(cluster, wanted_port, now))
+}
+
+async fn look_at_everything(
+    cluster: &Cluster,
+    wanted_port: u16,
+    now: SystemTime,
+) -> Result<Vec<Finding>> {
     let mut found = vec![Finding::good(
         "engine",
         format!(

@@ -10,7 +10,7 @@ mod host_ca;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{LocalBoxFuture, try_join_all};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::cluster::Cluster;
@@ -147,7 +147,15 @@ impl Images {
 ///
 /// # Errors
 /// [`Error::NoBase`], [`Error::Cargo`], [`Error::Build`], or what the engine says.
-pub async fn ensure(cluster: &Cluster, project: &Project, options: &Options) -> Result<Images> {
+pub fn ensure<'a>(
+    cluster: &'a Cluster,
+    project: &'a Project,
+    options: &'a Options,
+) -> LocalBoxFuture<'a, Result<Images>> {
+    Box::pin(build_missing(cluster, project, options))
+}
+
+async fn build_missing(cluster: &Cluster, project: &Project, options: &Options) -> Result<Images> {
     let base = base::ensure(cluster, project).await?;
     let authorities = host_ca::collect(options.ca_bundle.as_deref())?;
     let mut found = BTreeMap::new();

@@ -14,6 +14,7 @@ use std::{
 
 use bollard::query_parameters::InspectNetworkOptions;
 use checker::{Budgets, Evidence, evidence::SplitBrain};
+use futures_util::future::LocalBoxFuture;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,7 @@ use crate::{
     load::{Client, Figures, Generator, Offered, Stats, workload::Workload},
     lock::{self, Holder, Lock},
     recorder::{Recorder, unix_ms},
+    report::{self, Reported},
     rundir::RunDir,
     settle::settle,
     snapshot,
@@ -127,7 +129,11 @@ pub async fn mark(cluster: &Cluster, overview: &Overview) -> Result<StackMark> {
 ///
 /// # Errors
 /// [`Error::NoStack`], [`Error::NoFailpoints`], or a target that cannot be resolved.
-pub async fn prepare(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
+pub fn prepare(cluster: &Cluster, shape: Shape) -> LocalBoxFuture<'_, Result<Prepared>> {
+    Box::pin(check(cluster, shape))
+}
+
+async fn check(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
     let overview = Overview::of_deployed(cluster).await?;
     let stack = mark(cluster, &overview).await?;
     let timeout = shape
@@ -181,7 +187,11 @@ impl Prepared {
     ///
     /// # Errors
     /// [`Error::Locked`], or the stack could not do what was asked.
-    pub async fn run(self, runs: &Path) -> Result<Report> {
+    pub fn run(self, runs: &Path) -> LocalBoxFuture<'_, Result<Report>> {
+        Box::pin(self.run_locked(runs))
+    }
+
+    async fn run_locked(self, runs: &Path) -> Result<Report> {
         let lock_path = lock::path(&self.plan.stack.id);
         let mut holder = Holder {
             pid: std::process::id(),
@@ -295,6 +305,7 @@ impl Prepared {
         noted(writing.finish().await, "the recording", &mut evidence);
         dir.write_evidence(&evidence)?;
         if interrupted {
+            report_as_far_as_it_came(&self.cluster, &dir);
             return Err(Error::Interrupted);
         }
         let figures = stats.figures();
@@ -353,6 +364,19 @@ impl Prepared {
             run: dir.name(),
         };
         Some(tokio::spawn(generator.run(end, stop.clone())))
+    }
+}
+
+/// Writes the reports of a run that was interrupted: UNKNOWN, for it lacks its final reads.
+fn report_as_far_as_it_came(cluster: &Cluster, dir: &RunDir) {
+    let written = recorded::offline(dir)
+        .and_then(|judged| Reported::of(dir, judged))
+        .and_then(|reported| report::write(dir, &reported));
+    match written {
+        Ok(page) => cluster
+            .events
+            .note(format!("as far as it came: {}", page.display())),
+        Err(error) => cluster.events.warn(format!("no report: {error}")),
     }
 }
 

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::LocalBoxFuture;
+
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
@@ -43,7 +45,17 @@ pub struct Tried {
 ///
 /// # Errors
 /// The stack could not do what was asked: nothing is known of the judge then.
-pub async fn try_one(
+pub fn try_one<'a>(
+    cluster: &'a Cluster,
+    project: &'a Project,
+    runs: &'a Path,
+    mutant: &'a Mutant,
+    images: &'a image::Options,
+) -> LocalBoxFuture<'a, Result<Tried>> {
+    Box::pin(try_alone(cluster, project, runs, mutant, images))
+}
+
+async fn try_alone(
     cluster: &Cluster,
     project: &Project,
     runs: &Path,

@@ -19,7 +19,11 @@ pub async fn counters(
     kafka: &kafka::Client,
 ) -> Result<Counters, Error> {
     let databases = async {
-        let each = config.clusters.0.iter().map(|nodes| database(config, nodes, http));
+        let each = config
+            .clusters
+            .0
+            .iter()
+            .map(|nodes| database(config, nodes, http));
         Ok(try_join_all(each).await?.into_iter().collect())
     };
     let services = async {

@@ -157,7 +157,10 @@ mod tests {
         let float = |n: i32| f64::from(n) * factor as f64;
         let metrics = [
             ("webshop_lane_batch_messages_sum{topic=\"a.b\"}", float(80)),
-            ("webshop_lane_batch_messages_count{topic=\"a.b\"}", float(10)),
+            (
+                "webshop_lane_batch_messages_count{topic=\"a.b\"}",
+                float(10),
+            ),
             ("webshop_tx_retries_total{sqlstate=\"40001\"}", float(3)),
             ("webshop_tx_retries_total{sqlstate=\"40P01\"}", float(1)),
             ("webshop_admission_batch_messages_sum", float(6)),

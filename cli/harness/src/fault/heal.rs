@@ -1,5 +1,7 @@
 //! Ends every fault of a stack, whoever left it: the engine and the labels of helpers say what there is.
 
+use futures_util::future::LocalBoxFuture;
+
 use super::{failpoint, helper, hold};
 use crate::{
     cluster::Cluster,
@@ -44,7 +46,11 @@ pub async fn paused(cluster: &Cluster) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// The engine refused.
-pub async fn clear(cluster: &Cluster) -> Result<Vec<String>> {
+pub fn clear(cluster: &Cluster) -> LocalBoxFuture<'_, Result<Vec<String>>> {
+    Box::pin(heal(cluster))
+}
+
+async fn heal(cluster: &Cluster) -> Result<Vec<String>> {
     let mut done = Vec::new();
     // What is frozen cannot answer, so that goes first.
     for Container { id, task, .. } in containers(cluster, "paused").await? {

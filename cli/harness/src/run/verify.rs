@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use checker::{Initial, Snapshot, snapshot::Subject, verdict::Label};
+use futures_util::future::LocalBoxFuture;
 
 use super::{
     CALL_TIMEOUT, client, mark,
     plan::{Plan, SettlePlan},
     recorded::{Judged, Recorded, offline},
+    report_as_far_as_it_came,
 };
 use crate::{
     agent::Agent,
@@ -50,7 +52,21 @@ impl From<SettlePlan> for Options {
 ///
 /// # Errors
 /// The stack is not the run's any more, or the engine does not answer.
-pub async fn verify(cluster: &Cluster, dir: &RunDir, options: Options) -> Result<Judged> {
+pub fn verify<'a>(
+    cluster: &'a Cluster,
+    dir: &'a RunDir,
+    options: Options,
+) -> LocalBoxFuture<'a, Result<Judged>> {
+    Box::pin(async move {
+        let judged = settle_and_judge(cluster, dir, options).await;
+        if let Err(Error::Interrupted) = judged {
+            report_as_far_as_it_came(cluster, dir);
+        }
+        judged
+    })
+}
+
+async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> Result<Judged> {
     let mut recorded = Recorded::load(dir)?;
     let had_reads = recorded.has_final_reads();
     let overview = Overview::of_deployed(cluster).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bollard::models::{NetworkCreateRequest, Service, ServiceSpec};
 use bollard::query_parameters::{ListNetworksOptions, ListServicesOptions, UpdateServiceOptions};
+use futures_util::future::LocalBoxFuture;
 
 use super::compose::{File, Mode, Scalar};
 use super::overview::Overview;
@@ -57,7 +58,15 @@ pub struct Plan {
 ///
 /// # Errors
 /// Any of [`Error`]; the stack is left as far as it came, and a second `up` goes on from there.
-pub async fn up(cluster: &Cluster, project: &Project, plan: &Plan) -> Result<Overview> {
+pub fn up<'a>(
+    cluster: &'a Cluster,
+    project: &'a Project,
+    plan: &'a Plan,
+) -> LocalBoxFuture<'a, Result<Overview>> {
+    Box::pin(raise(cluster, project, plan))
+}
+
+async fn raise(cluster: &Cluster, project: &Project, plan: &Plan) -> Result<Overview> {
     let managed = cluster.engine.is_manager().await?;
     let existing = if managed {
         Overview::read(cluster).await?

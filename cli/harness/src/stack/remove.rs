@@ -7,6 +7,7 @@ use bollard::query_parameters::{
     ListConfigsOptions, ListNetworksOptions, ListSecretsOptions, RemoveContainerOptions,
     RemoveVolumeOptions,
 };
+use futures_util::future::LocalBoxFuture;
 
 use super::overview::Overview;
 use super::{NAMESPACE_LABEL, STACK_LABEL, disks, label_filter, volumes};
@@ -41,7 +42,15 @@ impl Removed {
 ///
 /// # Errors
 /// [`Error::Timeout`] says what is still there.
-pub async fn down(cluster: &Cluster, volumes: bool, timeout: Duration) -> Result<Removed> {
+pub fn down(
+    cluster: &Cluster,
+    volumes: bool,
+    timeout: Duration,
+) -> LocalBoxFuture<'_, Result<Removed>> {
+    Box::pin(remove(cluster, volumes, timeout))
+}
+
+async fn remove(cluster: &Cluster, volumes: bool, timeout: Duration) -> Result<Removed> {
     let start = Instant::now();
     let limit = || Limit::new(timeout.saturating_sub(start.elapsed()), LOOK_EVERY);
     let managed = cluster.engine.is_manager().await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use checker::Verdict;
+use harness::Cluster;
 use harness::bench::{Bench, Search, Step, Sustained, search};
 use harness::error::Error;
 use harness::recorder::unix_ms;
@@ -16,7 +17,6 @@ use harness::scenario::quantity::{Rate, Span};
 use harness::scenario::step::Step as Stretch;
 use harness::scenario::{DataShape, Load, Scenario};
 use harness::units::human;
-use harness::Cluster;
 
 use super::{report, verify as told};
 use crate::cli::{BenchArgs, Format};
@@ -47,7 +47,9 @@ pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exi
     }
     match args.format {
         Format::Json => session.printer.json(&bench)?,
-        Format::Text => session.printer.line(&table::text(&bench, earlier.as_ref()))?,
+        Format::Text => session
+            .printer
+            .line(&table::text(&bench, earlier.as_ref()))?,
     }
     let excess = match (&bench.sustained, args.slack, &earlier) {
         (Some(now), Some(slack), Some(earlier)) => {
@@ -68,9 +70,16 @@ fn read(path: &Path) -> anyhow::Result<Bench> {
         .map_err(|source| Error::io(format!("read {}", path.display()), source))?;
     match Bench::parse(&text) {
         Ok(bench) if bench.sustained.is_some() => Ok(bench),
-        Ok(_) => bail!("{}: it sustained no rate, so there is nothing to compare with", path.display()),
-        Err(reason) => Err(anyhow::Error::msg(reason))
-            .with_context(|| format!("{} is nothing that `webshop bench --format json` wrote", path.display())),
+        Ok(_) => bail!(
+            "{}: it sustained no rate, so there is nothing to compare with",
+            path.display()
+        ),
+        Err(reason) => Err(anyhow::Error::msg(reason)).with_context(|| {
+            format!(
+                "{} is nothing that `webshop bench --format json` wrote",
+                path.display()
+            )
+        }),
     }
 }
 
@@ -105,7 +114,12 @@ impl Bencher<'_> {
     }
 
     /// Offers a rate for so long.
-    async fn offer(&self, bench: &Bench, rate: f64, length: Duration) -> anyhow::Result<(Step, Report)> {
+    async fn offer(
+        &self,
+        bench: &Bench,
+        rate: f64,
+        length: Duration,
+    ) -> anyhow::Result<(Step, Report)> {
         self.session
             .printer
             .note(&format!("\n{rate}/s for {}", human(length)));

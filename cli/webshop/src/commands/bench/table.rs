@@ -63,7 +63,11 @@ fn sustained(now: &Sustained, before: Option<&Sustained>, bench: &Bench) -> Stri
     let held = std::time::Duration::from_secs_f64(step.seconds);
     let mut text = format!(
         "{} of {} orders/s for {}: {:.1} checkouts/s ok, p50 {}, p99 {}, p99.9 {}\n{}  {}\n",
-        if step.is_held() { "sustained" } else { "NOT SUSTAINED" },
+        if step.is_held() {
+            "sustained"
+        } else {
+            "NOT SUSTAINED"
+        },
         step.rate,
         human(held),
         step.ok_per_s,
