@@ -62,7 +62,7 @@ fn sustained(now: &Sustained, before: Option<&Sustained>, bench: &Bench) -> Stri
     let Sustained { step, .. } = now;
     let held = std::time::Duration::from_secs_f64(step.seconds);
     let mut text = format!(
-        "{} of {} orders/s for {}: {:.1} checkouts/s ok, p50 {}, p99 {}, p99.9 {}\n{}  {}\n",
+        "{}: {}/s for {}, {:.1} checkouts/s ok, p50 {}, p99 {}, p99.9 {}\n{}  {}\n",
         if step.is_held() {
             "sustained"
         } else {
@@ -83,7 +83,7 @@ fn sustained(now: &Sustained, before: Option<&Sustained>, bench: &Bench) -> Stri
     if let Some(Sustained { step: before, .. }) = before {
         let _infallible = writeln!(
             text,
-            "before: {} orders/s, {:.1} checkouts/s ok, p50 {}, p99 {}",
+            "before: {}/s, {:.1} checkouts/s ok, p50 {}, p99 {}",
             before.rate,
             before.ok_per_s,
             ms(before.p50_ms),
@@ -95,7 +95,7 @@ fn sustained(now: &Sustained, before: Option<&Sustained>, bench: &Bench) -> Stri
     if step.is_late() {
         let _infallible = writeln!(
             text,
-            "the load generator is a limit: it sent {} late (99th percentile), and used {:.2} processors",
+            "the load generator gets too little of them: it sent {} late (99th percentile) and used {:.2}",
             ms(step.late_ms),
             now.work.generator_cpu / now.work.seconds.max(0.001)
         );
