@@ -31,8 +31,12 @@ impl Search {
             (None, None) => self.first,
             (Some(held), None) => held * 2.0,
             (None, Some(lost)) => lost / 2.0,
-            (Some(held), Some(lost)) if lost / held > PRECISION => round((held * lost).sqrt()),
-            (Some(_), Some(_)) => return None,
+            (Some(held), Some(lost)) => {
+                let middle = round((held * lost).sqrt());
+                // Between small rates there is none that can be told by two digits.
+                let is_between = held < middle && middle < lost;
+                (is_between && lost / held > PRECISION).then_some(middle)?
+            }
         };
         RATES.contains(&next).then_some(next)
     }

@@ -6,7 +6,10 @@ use maud::{Markup, html as markup};
 use super::{CLASSES, Stage, edges};
 use crate::report::{
     figures::Fault,
-    html::{axis::HEIGHT, roles},
+    html::{
+        axis::{HEIGHT, WIDTH},
+        roles,
+    },
     quantity::{at, count, ms},
 };
 
@@ -17,15 +20,34 @@ pub(super) fn left(share: f64) -> String {
     format!("left:{:.2}%", share * 100.0)
 }
 
-/// From each fault's effect until it was gone; to the end where nobody saw it go.
-pub(super) fn bands(stage: &Stage<'_>) -> Markup {
-    let band = |fault: &Fault<'_>| {
-        let from = stage.time.x(fault.seen.effective_us?);
-        let to = stage.time.x(fault.seen.healed_us.unwrap_or(u64::MAX));
-        Some((from, to - from))
+/// From each fault's effect until it was gone, to the end where nobody saw it go; as shares of the width. Faults that
+/// overlap have one stretch: shaded once for each of them, what lies under them would not be seen any more.
+fn stretches(stage: &Stage<'_>) -> Vec<(f64, f64)> {
+    let stretch = |fault: &Fault<'_>| {
+        let from = stage.time.share(fault.seen.effective_us?);
+        let to = stage.time.share(fault.seen.healed_us.unwrap_or(u64::MAX));
+        Some((from, to))
     };
+    united(stage.faults.iter().filter_map(stretch).collect())
+}
+
+/// The same stretches, from left to right and none twice.
+fn united(mut stretches: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    stretches.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let mut united: Vec<(f64, f64)> = Vec::new();
+    for (from, to) in stretches {
+        match united.last_mut() {
+            Some((_, end)) if from <= *end => *end = end.max(to),
+            Some(_) | None => united.push((from, to)),
+        }
+    }
+    united
+}
+
+pub(super) fn bands(stage: &Stage<'_>) -> Markup {
     markup! {
-        @for (x, width) in stage.faults.iter().filter_map(band) {
+        @for (from, to) in stretches(stage) {
+            @let (x, width) = (from * WIDTH, (to - from) * WIDTH);
             rect.band x=(format!("{x:.1}")) y="0" width=(format!("{width:.1}")) height=(HEIGHT) {}
         }
     }
@@ -33,13 +55,10 @@ pub(super) fn bands(stage: &Stage<'_>) -> Markup {
 
 /// The bands' upper edges, which stay as thick as they are however the drawing is stretched.
 pub(super) fn spans(stage: &Stage<'_>) -> Markup {
-    let span = |fault: &Fault<'_>| {
-        let from = stage.time.share(fault.seen.effective_us?);
-        let to = stage.time.share(fault.seen.healed_us.unwrap_or(u64::MAX));
-        Some(format!("{};width:{:.2}%", left(from), (to - from) * 100.0))
-    };
+    let style =
+        |(from, to): (f64, f64)| format!("{};width:{:.2}%", left(from), (to - from) * 100.0);
     markup! {
-        @for style in stage.faults.iter().filter_map(span) { i.span style=(style) {} }
+        @for style in stretches(stage).into_iter().map(style) { i.span style=(style) {} }
     }
 }
 
@@ -97,20 +116,26 @@ pub(super) fn promotion_flags(stage: &Stage<'_>) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// Flags from left to right; those without room beside each other share one.
+/// Flags from left to right; those without room beside each other share one, from the least label to the greatest.
 pub(super) fn flags(mut flags: Vec<(f64, String)>) -> Vec<(f64, String)> {
     flags.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let mut drawn: Vec<(f64, String)> = Vec::new();
+    let mut shared: Vec<(f64, Vec<String>)> = Vec::new();
     for (share, label) in flags {
-        match drawn.last_mut() {
-            Some((last, text)) if share - *last < FLAGS_APART => {
-                let first = text.split('–').next().unwrap_or_default().to_owned();
-                *text = format!("{first}–{label}");
-            }
-            Some(_) | None => drawn.push((share, label)),
+        match shared.last_mut() {
+            Some((first, labels)) if share - *first < FLAGS_APART => labels.push(label),
+            Some(_) | None => shared.push((share, vec![label])),
         }
     }
-    drawn
+    let drawn = shared.into_iter().map(|(share, mut labels)| {
+        // F9 goes before F10.
+        labels.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
+        let text = match labels.as_slice() {
+            [least, .., greatest] => format!("{least}–{greatest}"),
+            only => only.concat(),
+        };
+        (share, text)
+    });
+    drawn.collect()
 }
 
 /// What the flags mean.
@@ -147,6 +172,26 @@ pub(super) fn key(stage: &Stage<'_>) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_that_overlap_are_shaded_once() {
+        let faults = vec![
+            (0.5, 0.6),
+            (0.1, 0.3),
+            (0.2, 0.25),
+            (0.55, 0.9),
+            (0.95, 1.0),
+        ];
+        assert_eq!(united(faults), [(0.1, 0.3), (0.5, 0.9), (0.95, 1.0)]);
+        assert!(united(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_shared_flag_names_the_least_and_the_greatest() {
+        let flag = |at: f64, label: &str| (at, label.to_owned());
+        let crowded = vec![flag(0.50, "F30"), flag(0.51, "F9"), flag(0.52, "F12")];
+        assert_eq!(flags(crowded), [flag(0.50, "F9–F30")]);
+    }
 
     #[test]
     fn flags_without_room_share_one() {
