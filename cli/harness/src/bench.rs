@@ -127,7 +127,6 @@ impl Step {
 #[allow(clippy::cast_precision_loss, reason = "counts of one run")]
 fn step(rate: f64, offered: &Offered, figures: &Figures, p99_ms_max: u64) -> Step {
     let seconds = offered.span.as_secs_f64().max(0.001);
-    let checkouts = figures.operations.get("checkout");
     let served = (figures.ok + figures.rejected) as f64 / offered.operations.max(1) as f64;
     let mut missed = Vec::new();
     if served < SERVED_RATIO_MIN {
@@ -139,7 +138,7 @@ fn step(rate: f64, offered: &Offered, figures: &Figures, p99_ms_max: u64) -> Ste
     Step {
         rate,
         seconds,
-        ok_per_s: checkouts.map_or(0, |counts| counts.ok) as f64 / seconds,
+        ok_per_s: figures.checkouts().ok as f64 / seconds,
         p50_ms: figures.p50_ms,
         p99_ms: figures.p99_ms,
         p999_ms: figures.p999_ms,

@@ -76,7 +76,7 @@ impl Reading {
         let seconds = |(service, used): (String, Duration)| (service, used.as_secs_f64());
         Work {
             seconds: self.at.duration_since(earlier.at).as_secs_f64(),
-            ok_checkouts: met.operations.get("checkout").map_or(0, |counts| counts.ok),
+            ok_checkouts: met.checkouts().ok,
             stack_cpu: stack_cpu.into_iter().map(seconds).collect(),
             generator_cpu: own.as_secs_f64(),
             rest_cpu: rest.map(|rest| rest.as_secs_f64()),

@@ -194,6 +194,12 @@ fn ms(latency: &Histogram<u64>, quantile: f64) -> f64 {
 }
 
 impl Figures {
+    /// What came of the checkouts.
+    #[must_use]
+    pub fn checkouts(&self) -> Counts {
+        self.operations.get("checkout").copied().unwrap_or_default()
+    }
+
     fn count(&mut self, op: Op, class: Class) {
         let counts = self.operations.entry(op.name()).or_default();
         match class {

@@ -344,16 +344,11 @@ impl Timeline<'_> {
 
     fn moment(&self, played: &Played) -> Moment {
         let figures = self.stats.figures();
-        let checkouts = figures
-            .operations
-            .get("checkout")
-            .copied()
-            .unwrap_or_default();
         let proofs = || played.faults.iter().map(|fault| &fault.proof);
         let active = proofs().filter(|proof| !proof.is_healed()).count();
         let mut hits = proofs().filter(|proof| proof.hit_primary()).peekable();
         Moment {
-            ok_checkouts: checkouts.ok,
+            ok_checkouts: figures.checkouts().ok,
             ok: figures.ok,
             failed: figures.fail,
             unknown: figures.info,
