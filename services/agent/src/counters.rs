@@ -30,16 +30,12 @@ pub async fn counters(
         let each = config.services.iter().map(|name| service(name, http));
         Ok(try_join_all(each).await?.into_iter().collect())
     };
-    let (databases, services, described, redis_commands) = tokio::try_join!(
+    let (databases, services, kafka_records, redis_commands) = tokio::try_join!(
         databases,
         services,
-        kafka.describe(),
+        kafka.appended(),
         redis::commands(&config.redis_url)
     )?;
-    let mut kafka_records: BTreeMap<String, i64> = BTreeMap::new();
-    for partition in described.partitions {
-        *kafka_records.entry(partition.topic).or_default() += partition.log_end.unwrap_or(0);
-    }
     Ok(Counters {
         databases,
         kafka_records,
@@ -55,19 +51,15 @@ async fn database(
 ) -> Result<(String, DatabaseCounters), Error> {
     let primary = databases::primary(nodes, http).await?.name;
     let mut connection = sql::connect(config, &primary).await?;
-    let (commits, rollbacks, wal_bytes) = sqlx::query_as(
-        "select xact_commit, xact_rollback, \
+    let (commits, wal_bytes) = sqlx::query_as(
+        "select xact_commit, \
                 pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint \
          from pg_stat_database where datname = current_database()",
     )
     .fetch_one(&mut connection)
     .await
     .map_err(sql::failed(&primary, "cannot read its counters"))?;
-    let counted = DatabaseCounters {
-        commits,
-        rollbacks,
-        wal_bytes,
-    };
+    let counted = DatabaseCounters { commits, wal_bytes };
     Ok((nodes.name.clone(), counted))
 }
 

@@ -1,7 +1,7 @@
 //! Brokers, leaders, in-sync replicas and log ends.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -44,7 +44,11 @@ impl Client {
             tokio::task::spawn_blocking(move || client.metadata())
         );
         let (brokers, mut partitions) = described??;
-        let ends = self.log_ends(&partitions).await?;
+        let led = partitions
+            .iter()
+            .filter(|partition| partition.leader.is_some());
+        let led = led.map(|partition| (partition.topic.clone(), partition.partition));
+        let ends = self.ends_of(led.collect()).await?;
         for partition in &mut partitions {
             partition.log_end = ends
                 .get(&(partition.topic.clone(), partition.partition))
@@ -57,37 +61,49 @@ impl Client {
         })
     }
 
-    /// The log ends of partitions that may or may not exist; one that cannot be read is left out.
-    async fn log_ends(
-        &self,
-        partitions: &[Partition],
-    ) -> Result<HashMap<(String, i32), i64>, Error> {
-        let wanted = partitions
-            .iter()
-            .filter(|partition| partition.leader.is_some())
-            .map(|partition| (partition.topic.clone(), partition.partition))
-            .collect();
-        self.ends_of(wanted).await
+    /// How many records were ever appended to each of the shop's topics; an error where one cannot be read.
+    pub async fn appended(&self) -> Result<BTreeMap<String, i64>, Error> {
+        let client = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let (_brokers, partitions) = client.metadata()?;
+            let mut appended = BTreeMap::new();
+            for Partition {
+                topic, partition, ..
+            } in partitions
+            {
+                let end = client.end(&topic, partition)?;
+                *appended.entry(topic).or_default() += end;
+            }
+            Ok(appended)
+        })
+        .await?
     }
 
-    /// The log end of each topic and partition that has one.
+    /// The log end of each topic and partition that has one; one that cannot be read is left out.
     pub async fn ends_of(
         &self,
         wanted: Vec<(String, i32)>,
     ) -> Result<HashMap<(String, i32), i64>, Error> {
         let client = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let consumer = client.consumer()?;
-            Ok(wanted
-                .into_iter()
+        let ends = tokio::task::spawn_blocking(move || {
+            let wanted = wanted.into_iter();
+            wanted
                 .filter_map(|(topic, partition)| {
-                    let (_start, end) =
-                        consumer.fetch_watermarks(&topic, partition, TIMEOUT).ok()?;
+                    let end = client.end(&topic, partition).ok()?;
                     Some(((topic, partition), end))
                 })
-                .collect())
-        })
-        .await?
+                .collect()
+        });
+        Ok(ends.await?)
+    }
+
+    fn end(&self, topic: &str, partition: i32) -> Result<i64, Error> {
+        let watermarks = self.consumer()?.fetch_watermarks(topic, partition, TIMEOUT);
+        let (_start, end) = watermarks.map_err(|source| Error::Kafka {
+            attempt: "cannot read where a log ends",
+            source,
+        })?;
+        Ok(end)
     }
 
     fn metadata(&self) -> Result<(Vec<Broker>, Vec<Partition>), Error> {

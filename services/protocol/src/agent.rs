@@ -300,7 +300,6 @@ pub struct Counters {
 pub struct DatabaseCounters {
     /// Transactions that committed, those that only read among them.
     pub commits: i64,
-    pub rollbacks: i64,
     /// Where its write-ahead log ends.
     pub wal_bytes: i64,
 }

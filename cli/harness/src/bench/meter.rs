@@ -101,7 +101,11 @@ async fn used(cluster: &Cluster, task: &Running) -> Result<(String, (String, Dur
     let failed = |error| Error::docker(format!("read what {} uses", task.name()), error);
     let stats = answers.next().await.transpose().map_err(failed)?;
     let usage = stats.and_then(|stats| stats.cpu_stats?.cpu_usage?.total_usage);
-    let used = Duration::from_nanos(usage.unwrap_or(0));
+    let usage = usage.ok_or_else(|| {
+        let missing = std::io::Error::other("the engine has no statistics of it");
+        Error::io(format!("read what {} uses", task.name()), missing)
+    })?;
+    let used = Duration::from_nanos(usage);
     Ok((task.container.clone(), (task.service.clone(), used)))
 }
 
@@ -115,23 +119,27 @@ fn own() -> Result<Duration> {
 }
 
 fn machine() -> Result<Duration> {
-    let text = std::fs::read_to_string("/proc/stat")
-        .map_err(|error| Error::io("read /proc/stat", error))?;
-    Ok(busy(&text))
+    let failed = |error| Error::io("read /proc/stat", error);
+    let text = std::fs::read_to_string("/proc/stat").map_err(failed)?;
+    busy(&text).ok_or_else(|| {
+        failed(std::io::Error::other(
+            "it does not begin with all processors",
+        ))
+    })
 }
 
 /// The first line is of all processors: user, nice, system, idle, iowait, irq, softirq, steal, and guests' time, which
-/// user and nice hold already.
-fn busy(proc_stat: &str) -> Duration {
+/// user and nice hold already. `None`: it is no such line.
+fn busy(proc_stat: &str) -> Option<Duration> {
     const IDLE: std::ops::RangeInclusive<usize> = 3..=4;
     const STEAL: usize = 7;
-    let line = proc_stat.lines().next().unwrap_or_default();
-    let fields = line.split_ascii_whitespace().skip(1).take(STEAL);
+    let line = proc_stat.lines().next()?.strip_prefix("cpu ")?;
+    let fields = line.split_ascii_whitespace().take(STEAL);
     let ticks = fields
         .enumerate()
         .filter(|(column, _)| !IDLE.contains(column))
         .filter_map(|(_, field)| field.parse::<u32>().ok());
-    ticks.map(|ticks| TICK * ticks).sum()
+    Some(ticks.map(|ticks| TICK * ticks).sum())
 }
 
 #[cfg(test)]
@@ -141,8 +149,8 @@ mod tests {
     #[test]
     fn a_machine_is_busy_with_all_but_waiting_and_what_was_stolen() {
         let text = "cpu  100 20 30 4000 500 6 7 80 9 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
-        assert_eq!(busy(text), Duration::from_millis(1630));
-        assert_eq!(busy(""), Duration::ZERO);
+        assert_eq!(busy(text), Some(Duration::from_millis(1630)));
+        assert_eq!(busy(""), None);
     }
 
     #[test]

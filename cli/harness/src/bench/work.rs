@@ -101,6 +101,17 @@ impl Work {
         self.stack_cpu.values().sum::<f64>() + self.generator_cpu + self.rest_cpu.unwrap_or(0.0)
     }
 
+    /// Seconds of processor time by service of the stack, and of what works for it or beside it.
+    #[must_use]
+    pub fn cpu_by_part(&self) -> BTreeMap<String, f64> {
+        let mut parts = self.stack_cpu.clone();
+        parts.insert("load generator".to_owned(), self.generator_cpu);
+        if let Some(rest) = self.rest_cpu {
+            parts.insert("kernel, engine, others".to_owned(), rest);
+        }
+        parts
+    }
+
     /// So much of something for each ok checkout; 0 where there was none.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts of one run")]
@@ -169,7 +180,6 @@ mod tests {
         let metrics = metrics.map(|(name, value)| (name.to_owned(), value));
         let counted = DatabaseCounters {
             commits: 100 * factor,
-            rollbacks: 0,
             wal_bytes: 5000 * factor,
         };
         Counters {
