@@ -33,7 +33,6 @@ use crate::{
     load::{Client, Figures, Generator, Offered, Stats, workload::Workload},
     lock::{self, Holder, Lock},
     recorder::{Recorder, unix_ms},
-    report::{self, Reported},
     rundir::RunDir,
     settle::settle,
     snapshot,
@@ -251,8 +250,8 @@ impl Prepared {
     }
 
     async fn record(self, dir: RunDir) -> Result<Report> {
+        // Both before the load: they may fail, and nothing runs yet that would have to be stopped then.
         let before = self.meters().await?;
-        // Before the load, for it may be refused, and nothing runs yet that would have to be stopped then.
         let writers = self.start_direct_writers().await?;
         let seed = self.plan.load.as_ref().map(|_| self.plan.seed);
         let (recorder, writing) =
@@ -305,7 +304,7 @@ impl Prepared {
         noted(writing.finish().await, "the recording", &mut evidence);
         dir.write_evidence(&evidence)?;
         if interrupted {
-            report_as_far_as_it_came(&self.cluster, &dir);
+            recorded::report_as_far_as_it_came(&self.cluster, &dir);
             return Err(Error::Interrupted);
         }
         let figures = stats.figures();
@@ -364,19 +363,6 @@ impl Prepared {
             run: dir.name(),
         };
         Some(tokio::spawn(generator.run(end, stop.clone())))
-    }
-}
-
-/// Writes the reports of a run that was interrupted: UNKNOWN, for it lacks its final reads.
-fn report_as_far_as_it_came(cluster: &Cluster, dir: &RunDir) {
-    let written = recorded::offline(dir)
-        .and_then(|judged| Reported::of(dir, judged))
-        .and_then(|reported| report::write(dir, &reported));
-    match written {
-        Ok(page) => cluster
-            .events
-            .note(format!("as far as it came: {}", page.display())),
-        Err(error) => cluster.events.warn(format!("no report: {error}")),
     }
 }
 

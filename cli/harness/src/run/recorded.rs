@@ -8,8 +8,10 @@ use protocol::OrderId;
 
 use super::plan::Plan;
 use crate::{
+    cluster::Cluster,
     error::{Error, Result},
     fault,
+    report::{self, Reported},
     rundir::{FINAL_READS, RunDir},
 };
 
@@ -133,6 +135,19 @@ fn joined<T>(result: std::thread::Result<T>) -> T {
 /// [`Error::Run`]: a file is damaged or foreign. The result cannot be written.
 pub fn offline(dir: &RunDir) -> Result<Judged> {
     Recorded::load(dir)?.close(dir)
+}
+
+/// Writes the reports of a run that was interrupted: UNKNOWN, for it lacks its final reads.
+pub(super) fn report_as_far_as_it_came(cluster: &Cluster, dir: &RunDir) {
+    let written = offline(dir)
+        .and_then(|judged| Reported::of(dir, judged))
+        .and_then(|reported| report::write(dir, &reported));
+    match written {
+        Ok(page) => cluster
+            .events
+            .note(format!("as far as it came: {}", page.display())),
+        Err(error) => cluster.events.warn(format!("no report: {error}")),
+    }
 }
 
 /// As [`offline`]; `None`: the run lacks its final reads.

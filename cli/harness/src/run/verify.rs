@@ -8,8 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use super::{
     CALL_TIMEOUT, client, mark,
     plan::{Plan, SettlePlan},
-    recorded::{Judged, Recorded, offline},
-    report_as_far_as_it_came,
+    recorded::{Judged, Recorded, offline, report_as_far_as_it_came},
 };
 use crate::{
     agent::Agent,
