@@ -1,6 +1,7 @@
 //! How fast the stack is: the highest rate that it sustains, and what a checkout costs there.
 
 mod meter;
+pub mod plot;
 pub mod search;
 pub mod work;
 
@@ -101,16 +102,16 @@ impl Bench {
         }
         Ok(bench)
     }
-
-    /// Whether that step's rate was held.
-    #[must_use]
-    pub fn step(&self, report: &Report, rate: f64) -> Option<Step> {
-        let (offered, figures) = report.load.as_ref()?;
-        Some(step(rate, offered, figures, self.p99_ms_max))
-    }
 }
 
 impl Step {
+    /// How a run at that rate went; `None` where its load broke off.
+    #[must_use]
+    pub fn of(report: &Report, rate: f64, p99_ms_max: u64) -> Option<Self> {
+        let (offered, figures) = report.load.as_ref()?;
+        Some(step(rate, offered, figures, p99_ms_max))
+    }
+
     /// Everything was served in time.
     #[must_use]
     pub fn is_held(&self) -> bool {

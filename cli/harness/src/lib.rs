@@ -4,6 +4,7 @@
 //! brings a stack up. Progress leaves as [`event::Event`]s; nothing here prints.
 
 pub mod agent;
+mod axis;
 pub mod bench;
 pub mod cluster;
 pub mod converge;

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::timestamp::utc;
 
-mod axis;
 mod checks;
 mod faults;
 mod orders;

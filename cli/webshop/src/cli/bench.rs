@@ -21,7 +21,7 @@ Examples:
   webshop bench
   webshop bench --items 10                          every order buys some of the same ten items
   webshop bench --rate 500/s --for 30s              no search: what does it cost at that rate?
-  webshop bench --format json > today.json
+  webshop bench --plot bench.svg --format json > today.json
   webshop bench --compare yesterday.json
   webshop bench --rate 100/s --for 20s --compare budget.json --slack 50%
 
@@ -73,6 +73,10 @@ pub(crate) struct BenchArgs {
     /// How much more transactions, write-ahead log and messages a checkout may take than in the file of --compare
     #[arg(long, value_name = "SHARE", value_parser = Share::read, requires = "compare")]
     pub(crate) slack: Option<Share>,
+
+    /// Draw it, as SVG: latency over the rates that were tried, and where the processor time goes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
 
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -2,13 +2,15 @@
 
 mod table;
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use checker::Verdict;
 use harness::Cluster;
-use harness::bench::{Bench, Search, Step, Sustained, search};
+use harness::bench::{Bench, Search, Step, Sustained, plot, search};
 use harness::error::Error;
 use harness::recorder::unix_ms;
 use harness::run::plan::SettlePlan;
@@ -28,8 +30,9 @@ const LOWERED_MAX: u32 = 6;
 
 /// Searches, holds, judges and tells.
 pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exit> {
-    // First: a file that cannot be read is no reason to load a stack for minutes.
+    // First: a file that cannot be read or written is no reason to load a stack for minutes.
     let earlier = args.compare.as_deref().map(read).transpose()?;
+    let plot_file = args.plot.as_deref().map(create).transpose()?;
     let cluster = session.cluster().await?;
     let bencher = Bencher {
         session: &session,
@@ -51,6 +54,10 @@ pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exi
             .printer
             .line(&table::text(&bench, earlier.as_ref()))?,
     }
+    if let Some((mut file, svg)) = plot_file.zip(plot::svg(&bench)) {
+        file.write_all(svg.as_bytes())
+            .map_err(|source| Error::io("write the plot", source))?;
+    }
     let excess = match (&bench.sustained, args.slack, &earlier) {
         (Some(now), Some(slack), Some(earlier)) => {
             let earlier = earlier.sustained.as_ref();
@@ -63,6 +70,12 @@ pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exi
         session.printer.warning(line);
     }
     Ok(exit(&bench, &excess))
+}
+
+fn create(path: &Path) -> anyhow::Result<File> {
+    let file = File::create(path)
+        .map_err(|source| Error::io(format!("write {}", path.display()), source))?;
+    Ok(file)
 }
 
 fn read(path: &Path) -> anyhow::Result<Bench> {
@@ -128,7 +141,7 @@ impl Bencher<'_> {
         for error in &report.evidence.harness_errors {
             self.session.printer.warning(error);
         }
-        let step = bench.step(&report, rate).context("the load broke off")?;
+        let step = Step::of(&report, rate, bench.p99_ms_max).context("the load broke off")?;
         self.session.printer.note(&table::told(&step));
         Ok((step, report))
     }

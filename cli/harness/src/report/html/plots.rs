@@ -10,11 +10,9 @@ use std::fmt::Write as _;
 use checker::availability::{Slice, series};
 use maud::{Markup, html as markup};
 
-use super::{
-    axis::{HEIGHT, Scale, Tick, Time, WIDTH},
-    roles,
-};
+use super::roles;
 use crate::{
+    axis::{HEIGHT, Scale, Tick, Time, WIDTH},
     recorder::Happening,
     report::{
         Reported,

@@ -106,12 +106,8 @@ fn sustained(now: &Sustained, before: Option<&Sustained>, bench: &Bench) -> Stri
 /// Processor time by service.
 fn costs(now: &Sustained, before: Option<&Sustained>) -> String {
     let parts = |work: &Work| {
-        let mut parts = work.stack_cpu.clone();
-        parts.insert("(load generator)".to_owned(), work.generator_cpu);
-        if let Some(rest) = work.rest_cpu {
-            parts.insert("(kernel, engine, others)".to_owned(), rest);
-        }
-        parts.insert("in all".to_owned(), work.cpu());
+        let mut parts = work.cpu_by_part();
+        parts.insert("(in all)".to_owned(), work.cpu());
         let per_thousand = parts
             .into_iter()
             .map(|(part, seconds)| (part, work.per_checkout(seconds * 1000.0)));

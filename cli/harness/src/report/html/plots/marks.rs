@@ -4,13 +4,13 @@ use checker::availability::Slice;
 use maud::{Markup, html as markup};
 
 use super::{CLASSES, Stage, edges};
-use crate::report::{
-    figures::Fault,
-    html::{
-        axis::{HEIGHT, WIDTH},
-        roles,
+use crate::{
+    axis::{HEIGHT, WIDTH},
+    report::{
+        figures::Fault,
+        html::roles,
+        quantity::{at, count, ms},
     },
-    quantity::{at, count, ms},
 };
 
 /// Flags nearer than this share of the width become one.

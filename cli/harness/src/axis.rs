@@ -1,21 +1,21 @@
 //! Where values and times stand on a plot, and what is written beside it.
 
-/// The plot's own units: its drawing is stretched to whatever room there is.
-pub(super) const WIDTH: f64 = 1000.0;
-pub(super) const HEIGHT: f64 = 100.0;
+/// The units of a plot that is stretched to whatever room there is.
+pub(crate) const WIDTH: f64 = 1000.0;
+pub(crate) const HEIGHT: f64 = 100.0;
 
 /// A label and where it stands, 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tick {
-    pub(super) at: f64,
-    pub(super) label: String,
+pub(crate) struct Tick {
+    pub(crate) at: f64,
+    pub(crate) label: String,
     /// One that a narrow screen has no room for.
-    pub(super) is_minor: bool,
+    pub(crate) is_minor: bool,
 }
 
 /// From left to right.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Time {
+pub(crate) struct Time {
     from_us: u64,
     to_us: u64,
 }
@@ -30,23 +30,23 @@ fn float(us: u64) -> f64 {
 
 impl Time {
     /// `to_us` is made later where there would be no time between.
-    pub(super) fn new(from_us: u64, to_us: u64) -> Self {
+    pub(crate) fn new(from_us: u64, to_us: u64) -> Self {
         let to_us = to_us.max(from_us.saturating_add(1));
         Self { from_us, to_us }
     }
 
     /// 0 to 1; times outside stand at the edge.
-    pub(super) fn share(self, us: u64) -> f64 {
+    pub(crate) fn share(self, us: u64) -> f64 {
         let us = us.clamp(self.from_us, self.to_us);
         float(us - self.from_us) / float(self.to_us - self.from_us)
     }
 
-    pub(super) fn x(self, us: u64) -> f64 {
+    pub(crate) fn x(self, us: u64) -> f64 {
         self.share(us) * WIDTH
     }
 
     /// Whole steps, every other of them minor.
-    pub(super) fn ticks(self) -> Vec<Tick> {
+    pub(crate) fn ticks(self) -> Vec<Tick> {
         const STEPS_S: [u64; 14] = [
             1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400,
         ];
@@ -75,7 +75,7 @@ impl Time {
 
 /// From bottom to top.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Scale {
+pub(crate) struct Scale {
     low: f64,
     high: f64,
     is_log: bool,
@@ -83,7 +83,7 @@ pub(super) struct Scale {
 
 impl Scale {
     /// From 0 to a round number above `most`.
-    pub(super) fn linear(most: f64) -> Self {
+    pub(crate) fn linear(most: f64) -> Self {
         Self {
             low: 0.0,
             high: round_up(most.max(1.0)),
@@ -92,7 +92,7 @@ impl Scale {
     }
 
     /// Between round numbers around `least` and `most`, at least a decade apart.
-    pub(super) fn log(least: f64, most: f64) -> Self {
+    pub(crate) fn log(least: f64, most: f64) -> Self {
         let low = round_down(least.max(0.1));
         let wanted = most.max(low * 10.0);
         let mut high = low;
@@ -107,7 +107,7 @@ impl Scale {
     }
 
     /// 0 to 1.
-    pub(super) fn share(&self, value: f64) -> f64 {
+    pub(crate) fn share(&self, value: f64) -> f64 {
         let share = if self.is_log {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
         } else {
@@ -116,12 +116,12 @@ impl Scale {
         share.clamp(0.0, 1.0)
     }
 
-    pub(super) fn y(&self, value: f64) -> f64 {
+    pub(crate) fn y(&self, value: f64) -> f64 {
         (1.0 - self.share(value)) * HEIGHT
     }
 
     /// Round numbers with their labels.
-    pub(super) fn ticks(&self, label: impl Fn(f64) -> String) -> Vec<Tick> {
+    pub(crate) fn ticks(&self, label: impl Fn(f64) -> String) -> Vec<Tick> {
         let values = if self.is_log {
             let all = self.round_numbers();
             if all.len() > 7 {
