@@ -96,6 +96,8 @@ impl Kafka {
             .set("fetch.wait.max.ms", "500")
             .set("fetch.error.backoff.ms", "100")
             .set("queued.max.messages.kbytes", "4096")
+            // An answer must come within the socket's timeout, also over a link of 1 Mbit/s that others share.
+            .set("max.partition.fetch.bytes", "32768")
             .create()?;
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(
@@ -151,7 +153,10 @@ impl Producer {
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
-            .set("linger.ms", "5")
+            // What goes together was put together by one transaction: just long enough to queue all of it.
+            .set("linger.ms", "0.5")
+            // Every record crosses the network four times, and after an outage many go together.
+            .set("compression.type", "lz4")
             .set("request.timeout.ms", "3000")
             .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
             .set("queue.buffering.max.messages", "100000");
