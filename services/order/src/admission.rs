@@ -14,7 +14,10 @@ use service_core::{
     kafka::Producer,
     postgres::{Database, Limits, Tx, TxError, barrier, read, serializable_within},
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
 
 use decision::{Decision, to_publish};
 
@@ -40,6 +43,8 @@ const LIMITS: Limits = Limits {
     deadline: Duration::from_secs(5),
 };
 const PAUSE: Duration = Duration::from_millis(100);
+/// However slow the shop is: so much later a request may be admitted than it could be.
+const GATHER_MAX: Duration = Duration::from_millis(100);
 
 /// Hands requests over to admission; a cheap handle.
 #[derive(Debug, Clone)]
@@ -77,7 +82,7 @@ impl Admission {
     }
 
     /// Asks for admission. The answer comes through the ticket. False when there is no room or no time.
-    pub async fn request(&self, ticket: TicketId, deadline: tokio::time::Instant) -> bool {
+    pub async fn request(&self, ticket: TicketId, deadline: Instant) -> bool {
         let handed_over = tokio::time::timeout_at(deadline, self.queue.send(ticket)).await;
         matches!(handed_over, Ok(Ok(())))
     }
@@ -86,7 +91,15 @@ impl Admission {
 impl Admitting {
     async fn run(self, mut requests: mpsc::Receiver<TicketId>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut last_started = Instant::now();
         while requests.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            gather(
+                &mut batch,
+                &mut requests,
+                last_started + apart(self.waiting.lately()),
+            )
+            .await;
+            last_started = Instant::now();
             loop {
                 // Whoever has given up, or left, is not admitted any more.
                 batch.retain(|ticket| self.waiting.is_waiting(*ticket));
@@ -175,6 +188,28 @@ impl Admitting {
             }
             drop(permit);
         });
+    }
+}
+
+/// How long after a batch the next one starts at the earliest. What is admitted together goes through every step of
+/// the saga together, each of them one transaction and one message to the brokers: the slower the shop is, the more a
+/// larger batch helps it. One that is at rest has long ended its last checkout, so that nobody waits there.
+fn apart(lately: Duration) -> Duration {
+    (lately / 2).min(GATHER_MAX)
+}
+
+/// Takes along what comes until then, as far as there is room.
+async fn gather(
+    batch: &mut Vec<TicketId>,
+    requests: &mut mpsc::Receiver<TicketId>,
+    until: Instant,
+) {
+    while batch.len() < BATCH_MAX {
+        let room = BATCH_MAX - batch.len();
+        match tokio::time::timeout_at(until, requests.recv_many(batch, room)).await {
+            Ok(0) | Err(_) => return,
+            Ok(_more) => {}
+        }
     }
 }
 
@@ -272,4 +307,46 @@ fn told_early(saga_id: SagaId) -> Option<Verdict> {
             message: "Out of stock".to_owned(),
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tickets(count: usize) -> Vec<TicketId> {
+        let waiting = Waiting::new(1);
+        let ids = (0..).map(|order_id| waiting.register(OrderId(order_id)).unwrap().id());
+        ids.take(count).collect()
+    }
+
+    #[test]
+    fn a_slow_shop_is_given_larger_batches_and_one_at_rest_none() {
+        let ms = Duration::from_millis;
+        for (lately, expected) in [(0, 0), (12, 6), (60, 30), (20_000, 100)] {
+            assert_eq!(apart(ms(lately)), ms(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_batch_waits_for_nobody() {
+        let tickets = tickets(BATCH_MAX + 10);
+        let (sender, mut requests) = mpsc::channel(QUEUE_MAX);
+        let mut batch = vec![tickets[0]];
+        for ticket in &tickets[1..] {
+            sender.send(*ticket).await.unwrap();
+        }
+        let in_an_hour = Instant::now() + Duration::from_secs(3600);
+        gather(&mut batch, &mut requests, in_an_hour).await;
+        assert_eq!(batch, tickets[..BATCH_MAX]);
+    }
+
+    #[tokio::test]
+    async fn what_is_due_waits_for_nobody() {
+        let tickets = tickets(3);
+        let (sender, mut requests) = mpsc::channel(QUEUE_MAX);
+        sender.send(tickets[1]).await.unwrap();
+        let mut batch = vec![tickets[0]];
+        gather(&mut batch, &mut requests, Instant::now()).await;
+        assert_eq!(batch, tickets[..2]);
+    }
 }

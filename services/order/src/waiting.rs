@@ -18,6 +18,8 @@ use tokio::sync::oneshot;
 
 /// Ends that may come before a request knows its saga: one attempt each, so more than one is rare.
 const EARLY_MAX: usize = 4;
+/// How many checkouts it takes until what was before hardly counts for how long they take lately.
+const LATELY: u32 = 16;
 
 /// The final answer to a checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,7 @@ struct Registry {
     last_number: u64,
     waiters: usize,
     orders: HashMap<OrderId, Vec<Waiter>>,
+    lately: Duration,
 }
 
 #[derive(Debug)]
@@ -164,6 +167,7 @@ impl Waiting {
             }
         }
         let removed = registry.take(end.order_id, |waiter| waiter.waits_for(end.saga_id));
+        registry.note(&removed);
         drop(registry);
         tell(removed, &end.refusal.clone().into());
     }
@@ -184,6 +188,12 @@ impl Waiting {
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// From a checkout's admission to its end, as those took that ended last; zero before the first.
+    #[must_use]
+    pub fn lately(&self) -> Duration {
+        self.lock().lately
     }
 
     /// How many requests wait.
@@ -209,6 +219,15 @@ impl Registry {
         }
         self.waiters -= taken.len();
         taken
+    }
+
+    /// Lets those that have ended count for how long checkouts take.
+    fn note(&mut self, ended: &[Waiter]) {
+        for waiter in ended {
+            if let Phase::Bound { since, .. } = waiter.phase {
+                self.lately = (self.lately * (LATELY - 1) + since.elapsed()) / LATELY;
+            }
+        }
     }
 }
 

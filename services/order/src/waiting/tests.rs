@@ -94,3 +94,35 @@ async fn early_ends_are_bounded_and_the_newest_stay() {
     waiting.bind(ticket.id(), SagaId(99));
     assert_eq!(now(&mut ticket).await, Some(Verdict::Rejected(refusal())));
 }
+
+#[tokio::test]
+async fn how_long_checkouts_take_follows_those_that_ended_last() {
+    let waiting = Waiting::new(100);
+    assert_eq!(waiting.lately(), Duration::ZERO);
+    let admitted_ago = |ago: Duration, saga_id: i64| {
+        let ticket = waiting.register(ORDER).unwrap();
+        waiting.bind(ticket.id(), SagaId(saga_id));
+        for waiter in waiting.lock().orders.get_mut(&ORDER).unwrap() {
+            if let Phase::Bound { since, .. } = &mut waiter.phase {
+                *since -= ago;
+            }
+        }
+        waiting.ended(&end(saga_id, None));
+    };
+    for saga_id in 0..100 {
+        admitted_ago(Duration::from_secs(4), saga_id);
+    }
+    let slow = waiting.lately();
+    assert!(
+        slow > Duration::from_millis(3900) && slow < Duration::from_secs(5),
+        "{slow:?}"
+    );
+    for saga_id in 100..200 {
+        admitted_ago(Duration::ZERO, saga_id);
+    }
+    assert!(
+        waiting.lately() < Duration::from_millis(500),
+        "{:?}",
+        waiting.lately()
+    );
+}
