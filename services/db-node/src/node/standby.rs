@@ -25,7 +25,7 @@ use crate::{
     watch::{SILENCE_MAX, Step, Watch},
 };
 
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Without a stream, every look may be the one that counts.
 const LOOK_EVERY_ALARMED: Duration = Duration::from_millis(20);
 /// A server that ends within this time of its start has not started well.

@@ -191,15 +191,17 @@ host  all         all      all      scram-sha-256
 
 const IDENT: &str = "node postgres postgres\nnode postgres repmgr\nnode postgres webshop\n";
 
-/// `monitor_interval_secs`, `reconnect_attempts` and `reconnect_interval` belong together: with less than two
-/// seconds of attempts the siblings still count the primary as seen, and cancel the failover for good.
+/// `monitor_interval_secs`, `reconnect_attempts` and `reconnect_interval` belong together: where the attempts are over
+/// within two intervals, the siblings still count the primary as seen, and cancel the failover for good. At each
+/// interval every daemon opens sessions with its own node and with the primary, which is half of what an idle
+/// PostgreSQL does; so the second detector is a slow one.
 const REPMGR: &str = "\
 failover='automatic'
-monitor_interval_secs=1
+monitor_interval_secs=3
 connection_check_type='query'
 async_query_timeout=2
-reconnect_attempts=3
-reconnect_interval=1
+reconnect_attempts=4
+reconnect_interval=2
 election_rerun_interval=2
 primary_visibility_consensus=true
 standby_disconnect_on_failover=false

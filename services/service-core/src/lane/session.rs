@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::LaneSpec;
 use crate::postgres::{Database, Route};
 
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(200);
 /// A holder that has not beaten for this long is taken for frozen or cut off.
 pub(super) const STALE: Duration = Duration::from_millis(1500);
 /// One question to the database.
