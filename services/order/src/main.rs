@@ -4,7 +4,6 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use order::{app, config::Config};
 use service_core::{serve, shutdown, telemetry};
-use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -12,8 +11,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::init()?;
     planted::start()?;
     let shutdown = shutdown::token().context("listen to signals")?;
-    let listener = TcpListener::bind(config.common.listen)
-        .await
+    let listener = serve::listen(config.common.listen)
         .with_context(|| format!("listen on {}", config.common.listen))?;
 
     let app = app::start(&config, &shutdown).await?;

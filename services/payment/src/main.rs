@@ -13,7 +13,6 @@ use service_core::{
     postgres::Database,
     serve, shutdown, telemetry,
 };
-use tokio::net::TcpListener;
 
 /// For the lane to give its lock back after the last request was served.
 const LANE_GRACE: Duration = Duration::from_secs(2);
@@ -48,9 +47,8 @@ async fn main() -> anyhow::Result<()> {
     let router = payment::http::router(db.clone())
         .merge(health::router(db, status))
         .merge(telemetry::metrics_router());
-    let listener = TcpListener::bind(common.listen)
-        .await
-        .with_context(|| format!("listen on {}", common.listen))?;
+    let listener =
+        serve::listen(common.listen).with_context(|| format!("listen on {}", common.listen))?;
     tracing::info!(listen = %common.listen, "serving");
     serve::run(listener, router, shutdown.clone()).await?;
     shutdown.cancel();

@@ -1,6 +1,10 @@
 //! Serving HTTP, counted, and draining at the end.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use axum::{
@@ -10,12 +14,30 @@ use axum::{
     response::Response,
     serve::ListenerExt as _,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in flight may still take after the shutdown began. Shorter than Swarm's grace
 /// period of 10 s, after which the kill comes.
 const DRAIN_MAX: Duration = Duration::from_secs(8);
+
+/// Connections that the kernel holds until they are accepted. One that finds no room is tried again only after a
+/// second, by which the gateway has taken the replica for dead. The kernel's own bound is `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
+
+/// Listens there. Port 0 takes any.
+///
+/// # Errors
+/// The address is taken, or none of this machine's.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `shutdown`, then lets requests in flight finish for a while.
 pub async fn run(
