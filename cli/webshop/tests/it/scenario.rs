@@ -74,6 +74,12 @@ fn chaos_prints_the_scenario_that_it_amounts_to() {
 }
 
 #[test]
+fn faults_that_are_drawn_have_a_name_too() {
+    let text = stdout(&["chaos", "--random", "--seed", "5", "--print-scenario"]);
+    assert!(text.contains("\nname: random\n"), "{text}");
+}
+
+#[test]
 fn the_schema_is_printed() {
     let schema: serde_json::Value = serde_json::from_str(&stdout(&["scenario", "schema"])).unwrap();
     assert_eq!(schema["title"], "Scenario");

@@ -135,6 +135,7 @@ fn measured(faults: &FaultArgs, count: Option<CountOf>, length: Span) -> Vec<Ste
 /// The faults as they were typed.
 pub(super) fn typed(faults: &FaultArgs) -> String {
     let mut options = Vec::new();
+    options.extend(faults.random.then(|| "--random".to_owned()));
     for (verb, targets) in [
         ("kill", &faults.kill),
         ("stop", &faults.stop),
