@@ -106,6 +106,12 @@ impl Scale {
         }
     }
 
+    /// [`Scale::log`] around all of them; from 1 where there are none.
+    pub(crate) fn log_of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let least = values.clone().reduce(f64::min).unwrap_or(1.0);
+        Self::log(least, values.fold(0.0, f64::max))
+    }
+
     /// 0 to 1.
     pub(crate) fn share(&self, value: f64) -> f64 {
         let share = if self.is_log {

@@ -35,6 +35,7 @@ pub use html::html;
 pub use index::{Entry, entries, entry};
 pub use junit::{Broken, junit, junit_of};
 pub use markdown::summary;
+pub(crate) use quantity::round_ms;
 pub use quantity::{count, ms, percent};
 
 /// What `result.json` keeps to, as a JSON Schema.

@@ -107,11 +107,7 @@ impl Admitting {
                     break;
                 }
                 tokio::time::sleep(PAUSE).await;
-                while batch.len() < BATCH_MAX
-                    && let Ok(ticket) = requests.try_recv()
-                {
-                    batch.push(ticket);
-                }
+                gather(&mut batch, &mut requests, Instant::now()).await;
             }
             batch.clear();
         }

@@ -11,8 +11,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::init()?;
     planted::start()?;
     let shutdown = shutdown::token().context("listen to signals")?;
-    let listener = serve::listen(config.common.listen)
-        .with_context(|| format!("listen on {}", config.common.listen))?;
+    let listener = serve::listen(config.common.listen)?;
 
     let app = app::start(&config, &shutdown).await?;
     tracing::info!(listen = %config.common.listen, replica = config.common.replica, "ready");

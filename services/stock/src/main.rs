@@ -43,8 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let router = stock::http::router(db.clone())
         .merge(health::router(db, status))
         .merge(telemetry::metrics_router());
-    let listener =
-        serve::listen(common.listen).with_context(|| format!("listen on {}", common.listen))?;
+    let listener = serve::listen(common.listen)?;
     tracing::info!(listen = %common.listen, "serving");
     serve::run(listener, router, shutdown.clone()).await?;
     shutdown.cancel();

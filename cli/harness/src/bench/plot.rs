@@ -9,7 +9,7 @@ use maud::{Markup, PreEscaped, html as markup};
 use super::{Bench, Step, Sustained, work::Work};
 use crate::{
     axis::{Scale, Tick},
-    report::ms,
+    report::{ms, round_ms},
 };
 
 const WIDTH: f64 = 760.0;
@@ -84,17 +84,10 @@ fn title(bench: &Bench) -> String {
 }
 
 fn latencies(bench: &Bench, steps: &[&Step], rates: &Scale) -> Markup {
-    let all = || {
-        steps
-            .iter()
-            .flat_map(|step| PERCENTILES.map(|(_, _, of)| of(step)))
-            .filter(|ms| *ms > 0.0)
-    };
-    let least = all().fold(f64::INFINITY, f64::min);
-    let scale = Scale::log(
-        if least.is_finite() { least } else { 1.0 },
-        all().fold(0.0, f64::max),
-    );
+    let all = steps
+        .iter()
+        .flat_map(|step| PERCENTILES.map(|(_, _, of)| of(step)));
+    let scale = Scale::log_of(all.filter(|ms| *ms > 0.0));
     let x = |step: &Step| LEFT + rates.share(step.rate) * (RIGHT - LEFT);
     let y = |value: f64| BOTTOM - scale.share(value) * (BOTTOM - TOP);
     #[allow(clippy::cast_precision_loss, reason = "milliseconds")]
@@ -106,7 +99,7 @@ fn latencies(bench: &Bench, steps: &[&Step], rates: &Scale) -> Markup {
             circle.dot.held.(class) cx=(x) cy="50" r="4" {}
             text x=(x + 8.0) y="54" { (name) }
         }
-        @for Tick { at, label, .. } in scale.ticks(|value| ms(value).replace(".0 ", " ").replace(".00 ", " ")) {
+        @for Tick { at, label, .. } in scale.ticks(round_ms) {
             @let y = BOTTOM - at * (BOTTOM - TOP);
             path.grid d=(format!("M{LEFT} {y:.1}H{RIGHT}")) {}
             text.muted.end x=(LEFT - 8.0) y=(format!("{:.1}", y + 4.0)) { (label) }

@@ -45,6 +45,17 @@ pub fn ms(ms: f64) -> String {
     }
 }
 
+/// A tick's label: a round number of one unit.
+pub(crate) fn round_ms(ms: f64) -> String {
+    if ms < 0.95 {
+        format!("{ms:.1} ms")
+    } else if ms < 995.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{} s", (ms / 100.0).round() / 10.0)
+    }
+}
+
 /// Whole milliseconds; a dash where there are none.
 pub(super) fn some_ms(value: Option<u64>) -> String {
     value.map_or("–".to_owned(), |ms| human(Duration::from_millis(ms)))
@@ -94,5 +105,14 @@ mod tests {
         assert_eq!(percent(0.999_999), "99.99 %");
         assert_eq!(percent(0.5), "50 %");
         assert_eq!(percent(0.0), "0 %");
+    }
+
+    #[test]
+    fn ticks_of_latency_carry_one_unit() {
+        let labels = [0.2, 1.0, 50.0, 500.0, 1000.0, 2500.0, 20_000.0].map(round_ms);
+        assert_eq!(
+            labels,
+            ["0.2 ms", "1 ms", "50 ms", "500 ms", "1 s", "2.5 s", "20 s"]
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     report::{
         Reported,
         figures::Fault,
-        quantity::{count, ms},
+        quantity::{count, ms, round_ms},
     },
 };
 
@@ -161,18 +161,8 @@ fn append(text: &mut String, more: std::fmt::Arguments<'_>) {
 }
 
 fn latencies(stage: &Stage<'_>) -> Markup {
-    let all = || {
-        stage
-            .slices
-            .iter()
-            .flat_map(|s| [s.p50_ms, s.p99_ms])
-            .flatten()
-    };
-    let least = all().fold(f64::INFINITY, f64::min);
-    let scale = Scale::log(
-        if least.is_finite() { least } else { 1.0 },
-        all().fold(0.0, f64::max),
-    );
+    let slices = stage.slices.iter();
+    let scale = Scale::log_of(slices.flat_map(|s| [s.p50_ms, s.p99_ms]).flatten());
     let drawing = markup! {
         path.line.p50 d=(line(stage, &scale, |slice| slice.p50_ms)) {}
         path.line.p99 d=(line(stage, &scale, |slice| slice.p99_ms)) {}
@@ -192,17 +182,6 @@ fn latencies(stage: &Stage<'_>) -> Markup {
             drawing,
         },
     )
-}
-
-/// A tick's label: a round number of one unit.
-fn round_ms(ms: f64) -> String {
-    if ms < 0.95 {
-        format!("{ms:.1} ms")
-    } else if ms < 995.0 {
-        format!("{ms:.0} ms")
-    } else {
-        format!("{} s", (ms / 100.0).round() / 10.0)
-    }
 }
 
 /// A curve through the middles of the slices, broken where there is no value.
@@ -309,19 +288,5 @@ fn figures(stage: &Stage<'_>) -> Markup {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ticks_of_latency_carry_one_unit() {
-        let labels = [0.2, 1.0, 50.0, 500.0, 1000.0, 2500.0, 20_000.0].map(round_ms);
-        assert_eq!(
-            labels,
-            ["0.2 ms", "1 ms", "50 ms", "500 ms", "1 s", "2.5 s", "20 s"]
-        );
     }
 }
