@@ -2,6 +2,8 @@
 
 mod api;
 
+use std::time::Duration;
+
 use checker::{
     Initial, Snapshot,
     snapshot::{
@@ -9,7 +11,10 @@ use checker::{
         SagaRow, StockMovement, TableDigest, UserRow,
     },
 };
-use protocol::agent::{Cluster as Database, ClusterDigest, Node, NodeDigest, Rows, Watermarks};
+use protocol::agent::{
+    Cluster as Database, ClusterDigest, LaneState, Lanes, Node, NodeDigest, Rows, Watermarks,
+};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     agent::Agent,
@@ -18,6 +23,10 @@ use crate::{
 };
 
 pub use api::{Sample, cross_read};
+
+/// How long a broker may keep silent about where a log ends.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+const ASK_EVERY: Duration = Duration::from_millis(200);
 
 /// Everything that a stream of rows held.
 #[derive(Debug, Default)]
@@ -182,7 +191,7 @@ pub async fn take(agent: &Agent, initial: &Initial) -> Result<Snapshot> {
     };
     let taken_at_us = unix_us();
     let (tables, _ends) = Tables::read(agent, Some(since)).await?;
-    let lanes = agent.lanes().await?.lanes;
+    let lanes = whole(async || agent.lanes().await).await?;
     let states = agent.databases().await?;
     let digests = agent.digests().await?;
     Ok(Snapshot {
@@ -209,6 +218,20 @@ pub async fn take(agent: &Agent, initial: &Initial) -> Result<Snapshot> {
             .collect(),
         ..Snapshot::default()
     })
+}
+
+/// The lanes, with where each of their logs ends. A broker that is silent now may answer in a moment; one that stays so
+/// leaves a gap, and a run with a gap is no PASS.
+async fn whole(mut ask: impl AsyncFnMut() -> Result<Lanes>) -> Result<Vec<LaneState>> {
+    let deadline = Instant::now() + ENDS_WITHIN;
+    loop {
+        let lanes = ask().await?.lanes;
+        let is_whole = lanes.iter().all(|lane| lane.log_end.is_some());
+        if is_whole || Instant::now() >= deadline {
+            return Ok(lanes);
+        }
+        sleep(ASK_EVERY).await;
+    }
 }
 
 fn database_view(database: Database, digests: &[ClusterDigest]) -> DatabaseView {
@@ -249,5 +272,33 @@ fn node_view(node: &Node, digest: Option<&NodeDigest>) -> NodeView {
             Some(digest) => digest.error.clone(),
             None => Some("it was not read".to_owned()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_end_that_is_missing_is_asked_for_again() {
+        let mut ends = [None, None, Some(7)].into_iter();
+        let lanes = whole(async || {
+            let lane = LaneState {
+                service: "stock".to_owned(),
+                topic: "stock.commands".to_owned(),
+                partition: 0,
+                next_offset: 7,
+                published_offset: 7,
+                holder: "stock.1".to_owned(),
+                log_end: ends.next().unwrap(),
+            };
+            Ok(Lanes {
+                lanes: vec![lane],
+                sagas_open: 0,
+            })
+        })
+        .await
+        .unwrap();
+        assert_eq!(lanes[0].log_end, Some(7));
     }
 }
