@@ -11,8 +11,9 @@ use protocol::db::{GrantRefusal, GrantRequest, NodeState, Position, Role, Takeov
 pub enum Standing {
     /// Without data: whatever it once promised is lost with it.
     Empty,
-    /// A rewind or clone over its data did not finish.
-    Dirty,
+    /// A rewind or clone over its data has not finished. `led` is the epoch that it led, if it has followed nobody
+    /// since; 0 otherwise.
+    Dirty { led: u64 },
     /// Writable.
     Primary,
     /// Asking for grants, promoting, or starting as primary.
@@ -38,11 +39,13 @@ pub fn consider(
     match standing {
         Standing::Primary => Err(GrantRefusal::Primary),
         Standing::Promoting => Err(GrantRefusal::Promoting),
-        Standing::Empty | Standing::Dirty => Err(GrantRefusal::NoData),
+        Standing::Empty | Standing::Dirty { led: 0 } => Err(GrantRefusal::NoData),
         Standing::Standby {
             streaming: true, ..
         } => Err(GrantRefusal::Streaming),
-        Standing::Standby { .. } | Standing::Stopped { .. } if request.epoch <= epoch => {
+        Standing::Standby { .. } | Standing::Stopped { .. } | Standing::Dirty { .. }
+            if request.epoch <= epoch =>
+        {
             Err(GrantRefusal::Epoch)
         }
         Standing::Standby { position: None, .. } => Err(GrantRefusal::NotReady),
@@ -50,7 +53,7 @@ pub fn consider(
             position: Some(mine),
             ..
         } => confirm(mine, request),
-        Standing::Stopped { led } => confirm_stopped(led, request),
+        Standing::Stopped { led } | Standing::Dirty { led } => confirm_stopped(led, request),
     }
 }
 
@@ -72,7 +75,8 @@ pub fn confirm(mine: Position, request: &GrantRequest) -> Result<(), GrantRefusa
 }
 
 /// A node that was primary may hold commits that only it and one standby have, so it vouches only for a node
-/// whose history began after its own reign: that one was found complete when it took over.
+/// whose history began after its own reign: that one was found complete when it took over. What has become of its
+/// data since is all the same.
 fn confirm_stopped(led: u64, request: &GrantRequest) -> Result<(), GrantRefusal> {
     let theirs = match request.action {
         Takeover::Promote { position } => position.epoch,

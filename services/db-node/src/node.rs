@@ -227,7 +227,8 @@ impl Node {
             if let Some(data) = &self.found {
                 state.system_id.clone_from(&data.system_id);
                 state.timeline = state.timeline.max(data.timeline);
-                if !data.is_standby() {
+                // A rewind that was cut short leaves files that look like a standby's.
+                if !data.is_standby() || durable.led > 0 {
                     state.data_epoch = durable.led;
                 }
             } else {
@@ -275,7 +276,7 @@ impl Node {
         let durable = self.store.current();
         match &self.found {
             None => Standing::Empty,
-            Some(_) if durable.dirty => Standing::Dirty,
+            Some(_) if durable.dirty => Standing::Dirty { led: durable.led },
             Some(data) if data.is_standby() => Standing::Standby {
                 streaming: false,
                 position: None,

@@ -85,7 +85,31 @@ fn standby(position: Position) -> Standing {
     promote(4, at(3, 50)),
     Err(GrantRefusal::Promoting)
 )]
-#[case::is_dirty(3, Standing::Dirty, promote(4, at(3, 50)), Err(GrantRefusal::NoData))]
+#[case::is_dirty(3, Standing::Dirty { led: 0 }, promote(4, at(3, 50)), Err(GrantRefusal::NoData))]
+#[case::a_former_primary_that_is_being_rewound_vouches_for_a_later_reign(
+    3,
+    Standing::Dirty { led: 2 },
+    promote(4, at(3, 50)),
+    Ok(())
+)]
+#[case::a_former_primary_that_is_being_rewound_may_have_held_what_the_candidate_lacks(
+    3,
+    Standing::Dirty { led: 3 },
+    promote(4, at(3, 50)),
+    Err(GrantRefusal::MoreHistory)
+)]
+#[case::a_former_primary_that_is_being_rewound_lets_its_successor_go_on(
+    3,
+    Standing::Dirty { led: 2 },
+    resume(4, 3),
+    Ok(())
+)]
+#[case::a_promise_outlives_a_rewind(
+    4,
+    Standing::Dirty { led: 2 },
+    promote(4, at(3, 50)),
+    Err(GrantRefusal::Epoch)
+)]
 #[case::a_wiped_node_forgot_its_promises(
     0,
     Standing::Empty,

@@ -19,7 +19,8 @@ impl Node {
     pub(super) async fn initialise(&mut self, epoch: u64) -> anyhow::Result<()> {
         self.shared.update(|state| state.role = Role::Starting);
         self.files.write_stance(&Stance::Apart)?;
-        self.or_stop(self.data.initialise()).await?;
+        let data = self.data.clone();
+        self.or_stop(data.initialise()).await?;
         self.store.save(Durable {
             epoch,
             led: epoch,
@@ -33,15 +34,16 @@ impl Node {
 
     /// Replaces whatever is here by a copy of the primary. What was here stays until the copy is whole.
     pub(super) async fn clone_from(&mut self, primary: &Primary) -> anyhow::Result<()> {
-        self.shared.update(|state| state.role = Role::Starting);
         let durable = self.store.current().clone();
+        self.show_work(&durable);
         let epoch = durable.epoch.max(primary.epoch);
         self.store.save(Durable {
             epoch,
             dirty: true,
             ..durable
         })?;
-        self.or_stop(self.data.copy(&primary.name))
+        let data = self.data.clone();
+        self.or_stop(data.copy(&primary.name))
             .await
             .context("copying the primary")?;
         self.data.install()?;
@@ -56,9 +58,10 @@ impl Node {
 
     /// Gives up what only this node has.
     pub(super) async fn rejoin(&mut self, primary: &Primary) -> anyhow::Result<()> {
-        self.shared.update(|state| state.role = Role::Starting);
         let durable = self.store.current().clone();
+        self.show_work(&durable);
         let epoch = durable.epoch.max(primary.epoch);
+        let data = self.data.clone();
         self.files.write_stance(&Stance::Apart)?;
         let dirty = Durable {
             epoch,
@@ -66,7 +69,7 @@ impl Node {
             ..durable
         };
         match self
-            .or_stop(self.data.check_source(&primary.name, dirty.led))
+            .or_stop(data.check_source(&primary.name, dirty.led))
             .await
         {
             Ok(()) => {}
@@ -80,7 +83,7 @@ impl Node {
         // Until the rewind is done, this data is worth nothing, and no second rewind could mend it.
         self.store.save(dirty)?;
         let rewound = self
-            .or_stop(self.data.rewind(&primary.name))
+            .or_stop(data.rewind(&primary.name))
             .await
             .context("rewinding")?;
         if self.troubles.lost_branch && rewound == Rewind::NotNeeded {
@@ -113,15 +116,39 @@ impl Node {
         self.start_primary(epoch).await
     }
 
-    /// Work on the data directory ends when the node is told to stop: the child is killed, and the next start
-    /// finds the directory as unfinished as it is.
+    /// A former primary can be asked for its vote while its data is being worked on.
+    fn show_work(&self, durable: &Durable) {
+        let role = if durable.led > 0 {
+            Role::Waiting
+        } else {
+            Role::Starting
+        };
+        self.shared.update(|state| state.role = role);
+    }
+
+    /// Work on the data directory ends when the node is told to stop, and when it promises to follow a later
+    /// primary than the one that it is being made like: the child is killed, and whatever comes next finds the
+    /// directory as unfinished as it is.
     async fn or_stop<T>(
-        &self,
+        &mut self,
         work: impl Future<Output = Result<T, files::Error>>,
     ) -> anyhow::Result<T> {
         let started = Instant::now();
-        let done = self.stop.run_until_cancelled(work).await;
-        let done = done.context("told to stop")?;
+        let promised = self.store.current().epoch;
+        tokio::pin!(work);
+        let done = loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => anyhow::bail!("told to stop"),
+                Some(request) = self.inbox.recv() => {
+                    self.answer_down(request);
+                    if self.store.current().epoch > promised {
+                        anyhow::bail!("a later primary was promised meanwhile");
+                    }
+                }
+                done = &mut work => break done,
+            }
+        };
         tracing::debug!(
             ms = started.elapsed().as_millis(),
             ok = done.is_ok(),

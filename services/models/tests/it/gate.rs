@@ -17,7 +17,7 @@
 //! primary: nobody else can lead without this granter's next promise.
 //!
 //! The bounds: [`SHORT`] and [`LONG`], and one late request for a grant besides the one that each candidate waits
-//! for. Volumes are not lost, and data is not broken. Within that the search is complete: 101 554 and 1 438 433
+//! for. Volumes are not lost, and data is not broken. Within that the search is complete: 101 554 and 1 449 503
 //! states that no renaming makes one. Peace must be within reach wherever an epoch is left for it.
 
 mod asking;
@@ -30,7 +30,7 @@ mod moves;
 use models::{Failure, explore, explore::STUCK, reaches};
 
 use self::{
-    cluster::Cluster,
+    cluster::{Cluster, Stage},
     moves::{Bounds, Defect, Gate},
 };
 
@@ -73,6 +73,17 @@ fn two_promotions_and_peace_with_an_acknowledged_write_are_within_reach() {
     assert!(reaches(&gate, STATES_MAX, sought));
     let is_cut_short = |cluster: &Cluster| cluster.nodes.iter().any(|node| node.dirty);
     assert!(reaches(&gate, STATES_MAX, is_cut_short));
+}
+
+/// A former primary is not needed whole for its vote: the second promotion does not wait for its rewind.
+#[test]
+fn a_former_primary_votes_while_it_is_being_rewound() {
+    let has_granted = |cluster: &Cluster| {
+        let asks = cluster.asks.iter().flatten();
+        let mut granted = asks.filter(|ask| ask.stage == Stage::Granted);
+        granted.any(|ask| cluster.node(ask.to).dirty)
+    };
+    assert!(reaches(&Gate::new(LONG, None), STATES_MAX, has_granted));
 }
 
 /// Every planted defect, and what is found.

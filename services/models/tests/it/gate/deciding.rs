@@ -162,7 +162,9 @@ pub(crate) fn consider(epoch: u8, node: &Node, ask: &Ask) -> Result<(), GrantRef
             streaming: false,
             position: Some(wide(node.position())),
         },
-        Run::Down if node.dirty => Standing::Dirty,
+        Run::Down if node.dirty => Standing::Dirty {
+            led: node.led.into(),
+        },
         Run::Down if node.standby_data => Standing::Standby {
             streaming: false,
             position: None,
