@@ -1,9 +1,9 @@
 //! Kafka: a producer that says when everything is acknowledged, topics, and a lane's consumer.
 
+mod producer;
+
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
-use planted::Bug;
 use protocol::saga::TOPICS;
 use rdkafka::{
     ClientConfig,
@@ -11,17 +11,16 @@ use rdkafka::{
     client::DefaultClientContext,
     consumer::{Consumer as _, StreamConsumer},
     error::{KafkaError, KafkaResult},
-    producer::{FutureProducer, FutureRecord, Producer as _},
     topic_partition_list::TopicPartitionList,
     types::RDKafkaErrorCode,
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+pub use self::producer::{Producer, PublishError};
+
 use crate::config::Common;
 
-/// After this, an unacknowledged record is reported as failed and is published anew by the caller.
-const DELIVERY_TIMEOUT_MS: &str = "15000";
 const TOPICS_RETRY: Duration = Duration::from_secs(1);
 
 /// A message to be published.
@@ -47,15 +46,6 @@ impl Record {
             payload,
         })
     }
-}
-
-/// Why records are not known to be on Kafka. Some of them may be: publishing again is always right.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    #[error("publish to Kafka: {0}")]
-    Kafka(#[from] KafkaError),
-    #[error("publish to Kafka: the producer was replaced")]
-    Replaced,
 }
 
 /// A client of the brokers. Cheap to clone.
@@ -138,101 +128,6 @@ fn client(brokers: &str) -> ClientConfig {
         .set("broker.address.ttl", "300")
         .set("log.connection.close", "false");
     config
-}
-
-/// Publishes with acks=all and idempotence. Cheap to clone.
-#[derive(Clone)]
-pub struct Producer {
-    config: ClientConfig,
-    inner: Arc<ArcSwap<FutureProducer>>,
-}
-
-impl Producer {
-    fn new(brokers: &str) -> KafkaResult<Self> {
-        let mut config = client(brokers);
-        config
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            // What goes together was put together by one transaction: just long enough to queue all of it.
-            .set("linger.ms", "0.5")
-            // Every record crosses the network four times, and after an outage many go together.
-            .set("compression.type", "lz4")
-            .set("request.timeout.ms", "3000")
-            .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
-            .set("queue.buffering.max.messages", "100000");
-        let producer = config.create()?;
-        Ok(Self {
-            config,
-            inner: Arc::new(ArcSwap::from_pointee(producer)),
-        })
-    }
-
-    /// Publishes all records, those of a topic in their order, and returns when every one is
-    /// acknowledged by all in-sync replicas.
-    pub async fn send_all(&self, records: &[Record]) -> Result<(), PublishError> {
-        let Some(first) = records.first() else {
-            return Ok(());
-        };
-        let producer = self.inner.load_full();
-        let mut deliveries = Vec::with_capacity(records.len());
-        let mut failure = None;
-        for record in std::iter::repeat_n(records, copies()).flatten() {
-            let key = record.key.to_string();
-            let outgoing = FutureRecord::to(record.topic)
-                .key(&key)
-                .payload(&record.payload);
-            match producer.send_result(outgoing) {
-                Ok(delivery) => deliveries.push(delivery),
-                Err((error, _)) => {
-                    failure = Some(error.into());
-                    break;
-                }
-            }
-        }
-        for delivery in deliveries {
-            match delivery.await {
-                Ok(Ok(_)) => {}
-                Ok(Err((error, _))) => failure = Some(error.into()),
-                Err(_cancelled) => failure = Some(PublishError::Replaced),
-            }
-        }
-        match failure {
-            None => {
-                let sent = u64::try_from(records.len()).unwrap_or(u64::MAX);
-                metrics::counter!("webshop_published_total", "topic" => first.topic)
-                    .increment(sent);
-                Ok(())
-            }
-            Some(failure) => {
-                metrics::counter!("webshop_publish_failures_total").increment(1);
-                self.replace_if_dead(&producer);
-                Err(failure)
-            }
-        }
-    }
-
-    /// An idempotent producer that meets certain broker errors never works again.
-    fn replace_if_dead(&self, failed: &Arc<FutureProducer>) {
-        let Some((code, reason)) = failed.client().fatal_error() else {
-            return;
-        };
-        if !Arc::ptr_eq(failed, &self.inner.load_full()) {
-            return;
-        }
-        tracing::error!(%code, reason, "the producer is dead, making a new one");
-        match self.config.create() {
-            Ok(producer) => self.inner.store(Arc::new(producer)),
-            Err(error) => tracing::error!(%error, "cannot make a producer"),
-        }
-    }
-}
-
-/// How often each record is published: once, unless a planted bug tests that twice does no harm.
-fn copies() -> usize {
-    let twice = planted::is(Bug::PublishTwice)
-        || planted::is(Bug::SkipStockDedup)
-        || planted::is(Bug::SkipPaymentDedup);
-    if twice { 2 } else { 1 }
 }
 
 /// Creates the shop's topics where they are missing, however long the brokers take to appear.

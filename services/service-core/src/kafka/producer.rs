@@ -1,0 +1,186 @@
+//! Publishing: many records together, and one answer for all of them.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    thread,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use planted::Bug;
+use rdkafka::{
+    ClientConfig, ClientContext,
+    error::{KafkaError, KafkaResult},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext},
+};
+use tokio::sync::oneshot;
+
+use super::{Record, client};
+
+/// After this, an unacknowledged record is reported as failed and is published anew by the caller.
+const DELIVERY_TIMEOUT_MS: &str = "15000";
+/// How often the thread that hears of deliveries looks whether its producer is still wanted. The client asks
+/// without waiting in the last millisecond of each such time, so it must not be short.
+const WANTED_EVERY: Duration = Duration::from_secs(1);
+
+/// Why records are not known to be on Kafka. Some of them may be: publishing again is always right.
+#[derive(Debug, thiserror::Error)]
+#[error("publish to Kafka: {0}")]
+pub struct PublishError(#[from] KafkaError);
+
+/// Publishes with acks=all and idempotence. Cheap to clone.
+#[derive(Clone)]
+pub struct Producer {
+    config: ClientConfig,
+    inner: Arc<ArcSwap<BaseProducer<Deliveries>>>,
+}
+
+impl Producer {
+    pub(super) fn new(brokers: &str) -> KafkaResult<Self> {
+        let mut config = client(brokers);
+        config
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            // What goes together was put together by one transaction: just long enough to queue all of it.
+            .set("linger.ms", "0.5")
+            // Every record crosses the network four times, and after an outage many go together.
+            .set("compression.type", "lz4")
+            .set("request.timeout.ms", "3000")
+            .set("message.timeout.ms", DELIVERY_TIMEOUT_MS)
+            .set("queue.buffering.max.messages", "100000");
+        let inner = Arc::new(ArcSwap::new(connect(&config)?));
+        Ok(Self { config, inner })
+    }
+
+    /// Publishes all records, those of a topic in their order, and returns when every one is
+    /// acknowledged by all in-sync replicas.
+    ///
+    /// # Errors
+    /// The first record that was not, once it is known of all of them.
+    pub async fn send_all(&self, records: &[Record]) -> Result<(), PublishError> {
+        let Some(first) = records.first() else {
+            return Ok(());
+        };
+        let producer = self.inner.load_full();
+        let (batch, ended) = Batch::new();
+        for record in std::iter::repeat_n(records, copies()).flatten() {
+            let key = record.key.to_string();
+            let outgoing = BaseRecord::with_opaque_to(record.topic, batch.clone())
+                .key(&key)
+                .payload(&record.payload);
+            if let Err((error, _)) = producer.send(outgoing) {
+                batch.failed(error);
+                break;
+            }
+        }
+        drop(batch);
+        match ended.await.unwrap_or(Some(KafkaError::Canceled)) {
+            None => {
+                let sent = u64::try_from(records.len()).unwrap_or(u64::MAX);
+                metrics::counter!("webshop_published_total", "topic" => first.topic)
+                    .increment(sent);
+                Ok(())
+            }
+            Some(failure) => {
+                metrics::counter!("webshop_publish_failures_total").increment(1);
+                self.replace_if_dead(&producer);
+                Err(failure.into())
+            }
+        }
+    }
+
+    /// An idempotent producer that meets certain broker errors never works again.
+    fn replace_if_dead(&self, failed: &Arc<BaseProducer<Deliveries>>) {
+        let Some((code, reason)) = failed.client().fatal_error() else {
+            return;
+        };
+        if !Arc::ptr_eq(failed, &self.inner.load_full()) {
+            return;
+        }
+        tracing::error!(%code, reason, "the producer is dead, making a new one");
+        match connect(&self.config) {
+            Ok(producer) => self.inner.store(producer),
+            Err(error) => tracing::error!(%error, "cannot make a producer"),
+        }
+    }
+}
+
+/// A producer, with a thread of its own that hears of its deliveries for as long as somebody has it.
+fn connect(config: &ClientConfig) -> KafkaResult<Arc<BaseProducer<Deliveries>>> {
+    let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries)?;
+    let producer = Arc::new(producer);
+    let watched = Arc::downgrade(&producer);
+    thread::Builder::new()
+        .name("kafka-deliveries".to_owned())
+        .spawn(move || while poll(&watched) {})
+        .map_err(|error| KafkaError::ClientCreation(format!("no thread for it: {error}")))?;
+    Ok(producer)
+}
+
+/// False: nobody wants the producer any more.
+fn poll(producer: &Weak<BaseProducer<Deliveries>>) -> bool {
+    let Some(producer) = producer.upgrade() else {
+        return false;
+    };
+    producer.poll(WANTED_EVERY);
+    true
+}
+
+/// What hears of deliveries.
+struct Deliveries;
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Batch>;
+
+    fn delivery(&self, delivered: &DeliveryResult<'_>, batch: Self::DeliveryOpaque) {
+        if let Err((error, _)) = delivered {
+            batch.failed(error.clone());
+        }
+    }
+}
+
+/// Records that were given to Kafka together. Each of them holds the batch until its delivery is decided, so that
+/// the end of the batch itself says that all are.
+struct Batch {
+    failure: Mutex<Option<KafkaError>>,
+    /// Taken at the end.
+    told: Option<oneshot::Sender<Option<KafkaError>>>,
+}
+
+impl Batch {
+    /// The batch, and what its end will tell: the first failure, where there was one.
+    fn new() -> (Arc<Self>, oneshot::Receiver<Option<KafkaError>>) {
+        let (told, ended) = oneshot::channel();
+        let batch = Self {
+            failure: Mutex::default(),
+            told: Some(told),
+        };
+        (Arc::new(batch), ended)
+    }
+
+    fn failed(&self, error: KafkaError) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(error);
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let failure = self.failure.get_mut();
+        let failure = failure.unwrap_or_else(PoisonError::into_inner).take();
+        let heard = self.told.take().map(|told| told.send(failure));
+        if matches!(heard, Some(Err(_))) {
+            tracing::debug!("nobody waits for these records any more");
+        }
+    }
+}
+
+/// How often each record is published: once, unless a planted bug tests that twice does no harm.
+fn copies() -> usize {
+    let twice = planted::is(Bug::PublishTwice)
+        || planted::is(Bug::SkipStockDedup)
+        || planted::is(Bug::SkipPaymentDedup);
+    if twice { 2 } else { 1 }
+}
