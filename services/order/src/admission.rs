@@ -12,7 +12,7 @@ use protocol::{
 };
 use service_core::{
     kafka::Producer,
-    postgres::{Database, Limits, Tx, TxError, barrier, read, serializable_within},
+    postgres::{Database, Limits, Tx, TxError, barrier, read, serializable_after},
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -44,7 +44,7 @@ const LIMITS: Limits = Limits {
 };
 const PAUSE: Duration = Duration::from_millis(100);
 /// However slow the shop is: so much later a request may be admitted than it could be.
-const GATHER_MAX: Duration = Duration::from_millis(100);
+const GATHER_MAX: Duration = Duration::from_millis(200);
 
 /// Hands requests over to admission; a cheap handle.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ impl Admitting {
     async fn transaction(&self, orders: &[OrderId]) -> Result<Admitted, TxError<()>> {
         let producer = &self.producer;
         let mut attempts = 0;
-        serializable_within(LIMITS, &self.db, |tx| {
+        serializable_after(store::TAKE_TURN, LIMITS, &self.db, |tx| {
             attempts += 1;
             let is_retry = attempts > 1;
             Box::pin(async move {
@@ -187,11 +187,11 @@ impl Admitting {
     }
 }
 
-/// How long after a batch the next one starts at the earliest. What is admitted together goes through every step of
+/// How long after a batch the next one starts at the earliest: after as long as checkouts take. What is admitted together goes through every step of
 /// the saga together, each of them one transaction and one message to the brokers: the slower the shop is, the more a
 /// larger batch helps it. One that is at rest has long ended its last checkout, so that nobody waits there.
 fn apart(lately: Duration) -> Duration {
-    (lately / 2).min(GATHER_MAX)
+    lately.min(GATHER_MAX)
 }
 
 /// Takes along what comes until then, as far as there is room.
@@ -215,7 +215,6 @@ async fn decide(
     orders: &[OrderId],
     is_retry: bool,
 ) -> Result<Admitted, TxError<()>> {
-    store::take_turn(tx).await?;
     let mut standing: HashMap<OrderId, Standing> = HashMap::with_capacity(orders.len());
     let mut learn = |known: Vec<Standing>| {
         standing.extend(known.into_iter().map(|order| (order.order_id, order)));
@@ -254,8 +253,7 @@ async fn decide(
 async fn publish(db: &Database, producer: &Producer, ids: &[SagaId]) -> anyhow::Result<()> {
     let (sagas, reservations) = read(db, |tx| {
         Box::pin(async move {
-            let sagas = checkout::sagas(tx, ids).await?;
-            let reservations = checkout::reservations(tx, &sagas).await?;
+            let (sagas, reservations) = checkout::sagas_with_reservations(tx, ids).await?;
             if sagas.iter().any(|saga| saga.state != State::Reserving) {
                 // Moved on by somebody else, whose commit may not be replicated.
                 barrier(tx).await?;
@@ -279,8 +277,7 @@ async fn publish_early(
     producer: &Producer,
     ids: &[SagaId],
 ) -> Result<(), TxError<()>> {
-    let sagas = checkout::sagas(tx, ids).await?;
-    let reservations = checkout::reservations(tx, &sagas).await?;
+    let (sagas, reservations) = checkout::sagas_with_reservations(tx, ids).await?;
     let sent = match command::outstanding(&sagas, reservations) {
         Ok(records) => producer.send_all(&records).await.is_ok(),
         Err(_unwritable) => false,
@@ -318,7 +315,7 @@ mod tests {
     #[test]
     fn a_slow_shop_is_given_larger_batches_and_one_at_rest_none() {
         let ms = Duration::from_millis;
-        for (lately, expected) in [(0, 0), (12, 6), (60, 30), (20_000, 100)] {
+        for (lately, expected) in [(0, 0), (12, 12), (60, 60), (20_000, 200)] {
             assert_eq!(apart(ms(lately)), ms(expected));
         }
     }

@@ -76,8 +76,7 @@ impl Replies {
             return Ok(Vec::new());
         }
         checkout::mark_published(tx, ids).await?;
-        let sagas = checkout::sagas(tx, ids).await?;
-        let reservations = checkout::reservations(tx, &sagas).await?;
+        let (sagas, reservations) = checkout::sagas_with_reservations(tx, ids).await?;
         let records = command::outstanding(&sagas, reservations)?;
         self.done.republished = u64::try_from(records.len()).unwrap_or(u64::MAX);
         Ok(records)
@@ -85,6 +84,8 @@ impl Replies {
 }
 
 impl LaneWorker for Replies {
+    const BEFORE_SNAPSHOT: &'static str = store::TAKE_TURN;
+
     async fn apply(
         &mut self,
         tx: &mut PgConnection,
@@ -93,7 +94,6 @@ impl LaneWorker for Replies {
         self.done = Done::default();
         self.queueing |= batch.len() >= QUEUE_MESSAGES;
         let replies: Vec<Reply> = batch.iter().filter_map(Message::decode).collect();
-        store::take_turn(tx).await?;
         let sagas = checkout::sagas(tx, &concerned(&replies)).await?;
         let outcome = apply(sagas, &replies);
         count("repeated", outcome.repeated);
@@ -116,7 +116,6 @@ impl LaneWorker for Replies {
         _unpublished: Range<i64>,
     ) -> Result<Vec<Record>, ApplyError> {
         self.done = Done::default();
-        store::take_turn(tx).await?;
         let ids = checkout::unended(tx).await?;
         self.republish(tx, &ids).await
     }
@@ -126,7 +125,6 @@ impl LaneWorker for Replies {
         if std::mem::take(&mut self.queueing) {
             return Ok(Vec::new());
         }
-        store::take_turn(tx).await?;
         if planted::is(Bug::RevertPaid) {
             checkout::revert_paid(tx).await?;
         }

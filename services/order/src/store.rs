@@ -6,22 +6,15 @@ pub mod checkout;
 
 use protocol::{ItemId, Quantity, saga::Line, saga::Refusal};
 
-/// Takes the turn to write sagas, until the transaction ends. It must be the first statement: the
-/// snapshot is taken by the next one, so it sees everything that earlier holders committed and a batch
-/// never fails on another batch.
+/// Takes the turn to write sagas, until the transaction ends. It must come first: the snapshot is taken by
+/// the next statement, so it sees everything that earlier holders committed and a batch never fails on
+/// another batch.
 ///
 /// The transaction's joins become index look-ups, one for each of its few hundred rows: before a young
 /// table has statistics, a planner left alone merges with the whole of it.
-pub async fn take_turn(tx: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(
-        "lock table saga_turn in exclusive mode;
-         set local enable_mergejoin = off;
-         set local enable_hashjoin = off",
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
-}
+pub const TAKE_TURN: &str = "lock table saga_turn in exclusive mode;
+    set local enable_mergejoin = off;
+    set local enable_hashjoin = off";
 
 /// Two parallel arrays of a row as lines; null where the row has none.
 fn lines(items: Option<Vec<i64>>, quantities: Option<Vec<i64>>) -> Vec<Line> {

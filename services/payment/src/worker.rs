@@ -107,37 +107,35 @@ async fn load(
     Ok(accounts)
 }
 
+/// Stores what a batch did: one statement, whatever the batch.
 async fn store(tx: &mut PgConnection, effects: &Effects) -> Result<(), ApplyError> {
-    if !effects.deltas.is_empty() {
-        let users: Vec<i64> = effects.deltas.keys().map(|user_id| user_id.0).collect();
-        let deltas: Vec<i64> = effects.deltas.values().copied().collect();
-        sqlx::query(
-            "update account set credit = credit + moved.delta
-             from unnest($1::bigint[], $2::bigint[]) as moved (user_id, delta)
-             where account.user_id = moved.user_id",
-        )
-        .bind(users)
-        .bind(deltas)
-        .execute(&mut *tx)
-        .await?;
+    if effects.answered.is_empty() && effects.movements.is_empty() {
+        return Ok(());
     }
-    if !effects.movements.is_empty() {
-        record(tx, &effects.movements).await?;
-    }
-    inbox::store(tx, &effects.answered).await?;
-    Ok(())
-}
-
-async fn record(tx: &mut PgConnection, movements: &[Movement]) -> Result<(), sqlx::Error> {
-    let column = |of: fn(&Movement) -> i64| movements.iter().map(of).collect::<Vec<i64>>();
+    let column = |of: fn(&Movement) -> i64| effects.movements.iter().map(of).collect::<Vec<i64>>();
+    let answered = inbox::Columns::from(effects.answered.as_slice());
     sqlx::query(
-        "insert into payment_movement (saga_id, order_id, user_id, delta)
-         select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])",
+        "with moved as (
+             update account set credit = credit + change.delta
+             from unnest($1::bigint[], $2::bigint[]) as change (user_id, delta)
+             where account.user_id = change.user_id
+         ), recorded as (
+             insert into payment_movement (saga_id, order_id, user_id, delta)
+             select * from unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+         )
+         insert into inbox (saga_id, step, reply, lane_offset)
+         select * from unnest($7::bigint[], $8::text[], $9::jsonb[], $10::bigint[])",
     )
+    .bind(effects.deltas.keys().map(|id| id.0).collect::<Vec<i64>>())
+    .bind(effects.deltas.values().copied().collect::<Vec<i64>>())
     .bind(column(|movement| movement.saga_id.0))
     .bind(column(|movement| movement.order_id.0))
     .bind(column(|movement| movement.user_id.0))
     .bind(column(|movement| movement.delta))
+    .bind(answered.saga_ids)
+    .bind(answered.steps)
+    .bind(answered.replies)
+    .bind(answered.lane_offsets)
     .execute(tx)
     .await?;
     Ok(())

@@ -94,7 +94,7 @@ impl Mutation {
                 mutation: self,
                 body: &mut body,
             };
-            let stop = match commit(self.limits, db, effect).await {
+            let stop = match commit(self.limits, "", db, effect).await {
                 Ok(answer) => return Ok(answer),
                 Err(TxError::Rejected(stop)) => stop,
                 Err(error) => return Err(failed(&error)),

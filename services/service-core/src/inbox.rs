@@ -4,7 +4,6 @@
 
 use std::ops::Range;
 
-use planted::Bug;
 use protocol::saga::Reply;
 use sqlx::{PgConnection, types::Json};
 
@@ -35,31 +34,25 @@ pub async fn known(
         .collect())
 }
 
-/// Stores new answers. None of them may be stored already.
-pub async fn store(tx: &mut PgConnection, answered: &[Answered]) -> Result<(), sqlx::Error> {
-    if answered.is_empty() {
-        return Ok(());
+/// New answers as columns, for the statement that stores them together with their effects. None of them may be
+/// stored already.
+#[derive(Debug, Default)]
+pub struct Columns<'a> {
+    pub saga_ids: Vec<i64>,
+    pub steps: Vec<&'static str>,
+    pub replies: Vec<Json<&'a Reply>>,
+    pub lane_offsets: Vec<i64>,
+}
+
+impl<'a> From<&'a [Answered]> for Columns<'a> {
+    fn from(answered: &'a [Answered]) -> Self {
+        Self {
+            saga_ids: answered.iter().map(|row| row.saga_id).collect(),
+            steps: answered.iter().map(|row| row.step).collect(),
+            replies: answered.iter().map(|row| Json(&row.reply)).collect(),
+            lane_offsets: answered.iter().map(|row| row.lane_offset).collect(),
+        }
     }
-    let saga_ids: Vec<i64> = answered.iter().map(|row| row.saga_id).collect();
-    let steps: Vec<&str> = answered.iter().map(|row| row.step).collect();
-    let replies: Vec<Json<&Reply>> = answered.iter().map(|row| Json(&row.reply)).collect();
-    let offsets: Vec<i64> = answered.iter().map(|row| row.lane_offset).collect();
-    let insert = if planted::is(Bug::SkipStockDedup) || planted::is(Bug::SkipPaymentDedup) {
-        "insert into inbox (saga_id, step, reply, lane_offset)
-         select * from unnest($1::bigint[], $2::text[], $3::jsonb[], $4::bigint[])
-         on conflict do nothing"
-    } else {
-        "insert into inbox (saga_id, step, reply, lane_offset)
-         select * from unnest($1::bigint[], $2::text[], $3::jsonb[], $4::bigint[])"
-    };
-    sqlx::query(insert)
-        .bind(saga_ids)
-        .bind(steps)
-        .bind(replies)
-        .bind(offsets)
-        .execute(tx)
-        .await?;
-    Ok(())
 }
 
 /// The replies to commands at these offsets, in the lane's order.

@@ -95,8 +95,11 @@ impl From<serde_json::Error> for ApplyError {
 /// What a service does with its lane. Every method may run again for the same messages: it keeps no state
 /// of its own that a rollback would not undo, other than what [`LaneWorker::committed`] settles.
 pub trait LaneWorker: Send + 'static {
-    /// Applies a batch in the open SERIALIZABLE transaction, whose first statement it runs. Offset rows and
-    /// the commit are the lane's business. Returns what is to be published after the commit.
+    /// Statements that come before a transaction's snapshot is taken: locks, settings.
+    const BEFORE_SNAPSHOT: &'static str = "";
+
+    /// Applies a batch in the open SERIALIZABLE transaction. Its beginning, offset rows and the commit are the
+    /// lane's business. Returns what is to be published after the commit.
     fn apply(
         &mut self,
         tx: &mut PgConnection,

@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use failure::{Failure, sqlstate};
 pub use route::Route;
 pub(crate) use tx::{Body, backoff, commit};
-pub use tx::{Limits, Tx, TxError, barrier, read, serializable, serializable_within};
+pub use tx::{Limits, Tx, TxError, barrier, read, serializable, serializable_after};
 
 use crate::config::{Common, DbRoute};
 

@@ -133,7 +133,7 @@ pub(super) async fn batch_init(
 }
 
 async fn reset(tx: &mut Tx<'_>, plan: Plan) -> Result<BatchInitialised, TxError<Rejection>> {
-    store::take_turn(tx).await?;
+    sqlx::raw_sql(store::TAKE_TURN).execute(&mut **tx).await?;
     if let Some(order_id) = batch::being_checked_out(tx, plan).await? {
         let message = format!("Order: {order_id} is being checked out");
         return Err(TxError::Rejected(rejection(

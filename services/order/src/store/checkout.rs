@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use protocol::{
-    Credits, ItemId, OrderId, Quantity, SagaId, UserId,
+    Credits, OrderId, SagaId, UserId,
     saga::{CheckoutEnded, Line},
 };
-use sqlx::PgConnection;
+use sqlx::{FromRow as _, PgConnection, Row as _, postgres::PgRow};
 
 use crate::saga::State;
 
@@ -117,57 +117,63 @@ pub async fn standing(
 
 /// The sagas of these ids that exist, ended or not.
 pub async fn sagas(tx: &mut PgConnection, ids: &[SagaId]) -> Result<Vec<Saga>, sqlx::Error> {
-    type Row = (i64, i64, String, Option<String>, i64, i64);
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<Columns> = sqlx::query_as(
         "select saga_id, order_id, state, refusal::text, user_id, total_cost
          from saga where saga_id = any($1)",
     )
     .bind(raw(ids))
     .fetch_all(tx)
     .await?;
-    rows.into_iter()
-        .map(|(saga_id, order_id, state, refusal, user_id, total_cost)| {
-            let refusal = super::refusal_from_json(refusal.as_deref())?;
-            Ok(Saga {
-                saga_id: SagaId(saga_id),
-                order_id: OrderId(order_id),
-                state: State::from_row(&state, refusal)
-                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-                user_id: UserId(user_id),
-                total_cost: Credits(total_cost),
-            })
-        })
-        .collect()
+    rows.into_iter().map(saga).collect()
 }
 
-/// The lines of the orders whose stock is being reserved. They cannot change until the saga has ended.
-pub async fn reservations(
+/// [`sagas`], and the lines of those orders whose stock is being reserved. They cannot change until the saga
+/// has ended.
+pub async fn sagas_with_reservations(
     connection: &mut PgConnection,
-    sagas: &[Saga],
-) -> Result<HashMap<OrderId, Vec<Line>>, sqlx::Error> {
-    let orders: Vec<i64> = sagas
-        .iter()
-        .filter(|saga| saga.state == State::Reserving)
-        .map(|saga| saga.order_id.0)
-        .collect();
-    if orders.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "select order_id, item_id, quantity from order_line
-         where order_id = any($1) order by order_id, item_id",
+    ids: &[SagaId],
+) -> Result<(Vec<Saga>, HashMap<OrderId, Vec<Line>>), sqlx::Error> {
+    type Lines = (Option<Vec<i64>>, Option<Vec<i64>>);
+    let rows: Vec<PgRow> = sqlx::query(
+        "select s.saga_id, s.order_id, s.state, s.refusal::text, s.user_id, s.total_cost,
+                l.items, l.quantities
+         from saga s
+         left join lateral (
+             select array_agg(item_id order by item_id) as items,
+                    array_agg(quantity order by item_id) as quantities
+             from order_line where order_id = s.order_id
+         ) l on s.state = 'reserving'
+         where s.saga_id = any($1)",
     )
-    .bind(&orders)
+    .bind(raw(ids))
     .fetch_all(connection)
     .await?;
-    let mut lines: HashMap<OrderId, Vec<Line>> = HashMap::with_capacity(orders.len());
-    for (order_id, item_id, quantity) in rows {
-        lines.entry(OrderId(order_id)).or_default().push(Line {
-            item_id: ItemId(item_id),
-            quantity: Quantity(quantity),
-        });
+    let (mut sagas, mut reservations) = (Vec::with_capacity(rows.len()), HashMap::new());
+    for row in rows {
+        let saga = saga(Columns::from_row(&row)?)?;
+        let (items, quantities): Lines = (row.try_get("items")?, row.try_get("quantities")?);
+        if saga.state == State::Reserving {
+            reservations.insert(saga.order_id, super::lines(items, quantities));
+        }
+        sagas.push(saga);
     }
-    Ok(lines)
+    Ok((sagas, reservations))
+}
+
+/// The first columns of a row of a saga.
+type Columns = (i64, i64, String, Option<String>, i64, i64);
+
+fn saga(row: Columns) -> Result<Saga, sqlx::Error> {
+    let (saga_id, order_id, state, refusal, user_id, total_cost) = row;
+    let refusal = super::refusal_from_json(refusal.as_deref())?;
+    Ok(Saga {
+        saga_id: SagaId(saga_id),
+        order_id: OrderId(order_id),
+        state: State::from_row(&state, refusal)
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        user_id: UserId(user_id),
+        total_cost: Credits(total_cost),
+    })
 }
 
 /// Writes where sagas are now. An ended one opens its order again, or marks it as paid.

@@ -13,7 +13,7 @@ use rdkafka::{
 use super::{LaneSpec, Message};
 use crate::kafka::{Kafka, Partition};
 
-const BATCH_MAX: usize = 256;
+const BATCH_MAX: usize = 512;
 /// After an error of the consumer, which recovers by itself. One dead broker of three causes errors as well,
 /// so this is short: it only keeps a consumer that knows nothing but errors from spinning.
 const ERROR_PAUSE: Duration = Duration::from_millis(5);

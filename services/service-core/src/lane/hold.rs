@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use planted::Steps;
 use protocol::failpoint::Moment;
 use rdkafka::error::KafkaError;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -237,10 +237,12 @@ impl<'a, W: LaneWorker> Hold<'a, W> {
         upto: i64,
         steps: &Steps,
     ) -> Result<Vec<Record>, Lost> {
+        // Nothing may be published for offsets the log does not have (any more).
+        let published = self.publishing.published().min(upto);
+        let moves = published != self.published_offset || upto != self.next_offset;
+        let moves = moves || matches!(work, Work::Takeover);
+        self.begin(moves.then_some((upto, published))).await?;
         let tx = &mut self.connection;
-        sqlx::raw_sql("begin isolation level serializable")
-            .execute(&mut *tx)
-            .await?;
         let records = match work {
             Work::Batch(batch) => self.worker.apply(tx, batch).await?,
             Work::Takeover => {
@@ -249,33 +251,57 @@ impl<'a, W: LaneWorker> Hold<'a, W> {
             }
             Work::Tick => self.worker.tick(tx).await?,
         };
-        // Nothing may be published for offsets the log does not have (any more).
-        let published = self.publishing.published().min(upto);
-        let moves = published != self.published_offset || upto != self.next_offset;
-        // Writing the row also makes the commit wait for a standby: what the worker only read and is about
-        // to publish is replicated too.
-        if moves || !records.is_empty() || matches!(work, Work::Takeover) {
-            let moved = sqlx::query(
-                "update lane set next_offset = $3, published_offset = $4
-                 where topic = $1 and partition = $2 and next_offset = $5 and holder = $6",
-            )
-            .bind(self.spec.partition.topic)
-            .bind(self.spec.partition.number)
-            .bind(upto)
-            .bind(published)
-            .bind(self.next_offset)
-            .bind(&self.spec.replica)
-            .execute(&mut *tx)
-            .await?;
-            if moved.rows_affected() != 1 {
-                return Err(Lost::Stolen);
-            }
+        if !moves && !records.is_empty() {
+            self.run(self.advance(upto, published)).await?;
         }
         steps.reach(Moment::BeforeCommit);
-        sqlx::raw_sql("commit").execute(&mut *tx).await?;
+        sqlx::raw_sql("commit")
+            .execute(&mut self.connection)
+            .await?;
         steps.reach(Moment::AfterCommit);
         self.published_offset = published;
         Ok(records)
+    }
+
+    /// Begins a transaction, and moves the lane's row where it is to move: all of it in one trip to the database.
+    async fn begin(&mut self, offsets: Option<(i64, i64)>) -> Result<(), Lost> {
+        let begin = format!("begin isolation level serializable; {}", W::BEFORE_SNAPSHOT);
+        match offsets {
+            None => {
+                sqlx::raw_sql(AssertSqlSafe(begin))
+                    .execute(&mut self.connection)
+                    .await?;
+                Ok(())
+            }
+            Some((next, published)) => {
+                self.run(format!("{begin}; {}", self.advance(next, published)))
+                    .await
+            }
+        }
+    }
+
+    /// Writing the row also makes the commit wait for a standby: what the worker only read and is about to publish is
+    /// replicated too.
+    fn advance(&self, next_offset: i64, published_offset: i64) -> String {
+        format!(
+            "update lane set next_offset = {next_offset}, published_offset = {published_offset}
+             where topic = {} and partition = {} and next_offset = {} and holder = {}",
+            literal(self.spec.partition.topic),
+            self.spec.partition.number,
+            self.next_offset,
+            literal(&self.spec.replica),
+        )
+    }
+
+    /// Runs statements the last of which moves the lane's row.
+    async fn run(&mut self, statements: String) -> Result<(), Lost> {
+        let moved = sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&mut self.connection)
+            .await?;
+        if moved.rows_affected() != 1 {
+            return Err(Lost::Stolen);
+        }
+        Ok(())
     }
 
     /// Publishes what is queued, notes it, and gives the lock back at once by ending the session.
@@ -290,4 +316,9 @@ impl<'a, W: LaneWorker> Hold<'a, W> {
             tracing::debug!(%error, "could not close the lane's session");
         }
     }
+}
+
+/// The text as a literal of SQL.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }

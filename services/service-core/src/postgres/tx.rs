@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use planted::Bug;
 use rand::RngExt as _;
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, pool::PoolConnection};
 use tokio::time::Instant;
 
 use super::{Database, Failure, Route, sqlstate};
@@ -72,23 +72,20 @@ pub struct Tx<'env> {
 }
 
 impl Tx<'_> {
-    async fn begin(route: &Route, statement: &'static str) -> Result<Self, sqlx::Error> {
+    async fn begin(route: &Route, before_snapshot: &'static str) -> Result<Self, sqlx::Error> {
         let mut tx = Self {
             connection: Some(route.pool.acquire().await?),
             env: PhantomData,
         };
-        tx.run(statement).await?;
+        // All of it in one trip to the database.
+        let begin = AssertSqlSafe(format!("{}; {before_snapshot}", begin()));
+        sqlx::raw_sql(begin).execute(&mut *tx).await?;
         Ok(tx)
-    }
-
-    async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(statement).execute(&mut **self).await?;
-        Ok(())
     }
 
     /// Ends the transaction and gives the connection back to the pool.
     async fn end(mut self, statement: &'static str) -> Result<(), sqlx::Error> {
-        self.run(statement).await?;
+        sqlx::raw_sql(statement).execute(&mut *self).await?;
         drop(self.connection.take());
         Ok(())
     }
@@ -153,11 +150,12 @@ pub async fn serializable<'env, T, E, F>(db: &Database, body: F) -> Result<T, Tx
 where
     F: for<'c> FnMut(&'c mut Tx<'env>) -> BoxFuture<'c, Result<T, TxError<E>>>,
 {
-    commit(Limits::SINGLE, db, body).await
+    commit(Limits::SINGLE, "", db, body).await
 }
 
-/// [`serializable`] within other limits.
-pub async fn serializable_within<'env, T, E, F>(
+/// [`serializable`] within other limits, after statements that come before its snapshot is taken: locks, settings.
+pub async fn serializable_after<'env, T, E, F>(
+    before_snapshot: &'static str,
     limits: Limits,
     db: &Database,
     body: F,
@@ -165,19 +163,20 @@ pub async fn serializable_within<'env, T, E, F>(
 where
     F: for<'c> FnMut(&'c mut Tx<'env>) -> BoxFuture<'c, Result<T, TxError<E>>>,
 {
-    commit(limits, db, body).await
+    commit(limits, before_snapshot, db, body).await
 }
 
 /// [`serializable`] for a [`Body`].
 pub(crate) async fn commit<'env, T, E>(
     limits: Limits,
+    before_snapshot: &'static str,
     db: &Database,
     mut body: impl Body<'env, T, E>,
 ) -> Result<T, TxError<E>> {
     let mut tries = Tries::new(limits, db);
     loop {
         let route = tries.route().await?;
-        let attempt = committed(&route, &mut body);
+        let attempt = committed(&route, before_snapshot, &mut body);
         match tries.run(&route, attempt).await {
             Ok(value) => return Ok(value),
             Err(error) => tries.failed(error).await?,
@@ -187,9 +186,10 @@ pub(crate) async fn commit<'env, T, E>(
 
 async fn committed<'env, T, E>(
     route: &Route,
+    before_snapshot: &'static str,
     body: &mut impl Body<'env, T, E>,
 ) -> Result<T, TxError<E>> {
-    let mut tx = Tx::begin(route, begin()).await?;
+    let mut tx = Tx::begin(route, before_snapshot).await?;
     match body.run(&mut tx).await {
         Ok(value) => {
             tx.end("commit").await?;
