@@ -19,6 +19,10 @@ use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::session::Session;
 
+/// A load is some hundred small pieces of memory for each request.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -5,6 +5,10 @@ use clap::Parser as _;
 use order::{app, config::Config};
 use service_core::{serve, shutdown, telemetry};
 
+/// A batch is many small pieces of memory, made by one thread and given back by another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();

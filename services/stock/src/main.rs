@@ -23,6 +23,10 @@ struct Config {
     common: Common,
 }
 
+/// A batch is many small pieces of memory, made by one thread and given back by another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Config { common } = Config::parse();
