@@ -7,7 +7,7 @@ mod swarm;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, Docker, query_parameters::InspectNetworkOptions};
 
 use crate::error::{Error, Result};
 
@@ -17,6 +17,9 @@ const API_OLDEST: (usize, usize) = (1, 41);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long any one call may take until its answer begins.
 const CALL_TIMEOUT_SECONDS: u64 = 120;
+
+/// Every Swarm's own name for it.
+const SWARM_BRIDGE: &str = "docker_gwbridge";
 
 /// Where to look for the engine.
 #[derive(Debug, Clone, Default)]
@@ -90,6 +93,23 @@ impl Engine {
     /// Whether the engine runs on this machine: only then can its ports be probed from here.
     pub fn is_local(&self) -> bool {
         self.host.starts_with("unix://")
+    }
+
+    /// The address of the bridge by which this machine's Swarm tasks reach the world. What is sent there to a published
+    /// port is turned to its task by the kernel; what is sent to loopback goes through a process of the engine, which
+    /// reads and writes all of it once more. `None` where there is no such bridge.
+    pub async fn bridge(&self) -> Option<String> {
+        if !self.is_local() {
+            return None;
+        }
+        let found = self
+            .docker
+            .inspect_network(SWARM_BRIDGE, None::<InspectNetworkOptions>)
+            .await;
+        let configured = found.ok()?.ipam?.config?.into_iter();
+        configured
+            .filter_map(|range| range.gateway)
+            .find(|gateway| !gateway.is_empty())
     }
 
     /// The address under which published ports answer.

@@ -48,7 +48,7 @@ impl Profile {
         const LEAST: usize = 64;
         // The engine's proxy of a published port ends, with every connection it carries, when it runs out of
         // file descriptors, of which a connection takes six: 20 000 are the least seen.
-        const MOST: usize = 2048;
+        const MOST: usize = 3072;
         // In range: the rate is positive and checked, and the result is clamped.
         #[allow(
             clippy::cast_possible_truncation,

@@ -1,8 +1,7 @@
 //! Writes the history and the events of a run while it goes on.
 //!
-//! A thread of its own writes whatever is waiting, in one system call: a record is in the file within a
-//! moment, so that a killed program leaves all but its last milliseconds, and a slow disk never holds up
-//! the load.
+//! A thread of its own writes whatever came within a few milliseconds, in one system call: a killed program leaves
+//! all but those, and neither a slow disk nor the writing itself holds up the load.
 
 use std::{
     borrow::Cow,
@@ -21,6 +20,8 @@ use crate::error::{Error, Result};
 
 /// Records that may wait for the disk: some ten seconds of a hard load.
 const QUEUED_MAX: usize = 65_536;
+/// Between two writes: waking the thread for each record would cost as much as sending the request.
+const GATHERED: Duration = Duration::from_millis(5);
 /// Records written in one go.
 const BATCH_MAX: usize = 4096;
 
@@ -186,6 +187,10 @@ fn create(path: &Path, beginning: &[u8]) -> Result<File> {
     Ok(file)
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the thread is its own: nothing else waits for it"
+)]
 fn write(
     mut queued: mpsc::Receiver<Line>,
     mut history: File,
@@ -204,6 +209,7 @@ fn write(
         events.write_all(event_text.as_bytes())?;
         history_text.clear();
         event_text.clear();
+        std::thread::sleep(GATHERED);
     }
     history.sync_all()?;
     events.sync_all()

@@ -15,7 +15,10 @@ use std::{
 use bollard::query_parameters::InspectNetworkOptions;
 use checker::{Budgets, Evidence, evidence::SplitBrain};
 use futures_util::future::LocalBoxFuture;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -93,8 +96,9 @@ pub struct Report {
 ///
 /// # Errors
 /// The gateway publishes no port.
-pub fn client(cluster: &Cluster, overview: &Overview, timeout: Duration) -> Result<Client> {
-    let url = overview.url(cluster).ok_or_else(|| Error::NoTarget {
+pub async fn client(cluster: &Cluster, overview: &Overview, timeout: Duration) -> Result<Client> {
+    let url = overview.nearest_url(cluster).await;
+    let url = url.ok_or_else(|| Error::NoTarget {
         target: GATEWAY.to_owned(),
         reason: "it publishes no port".to_owned(),
     })?;
@@ -139,7 +143,7 @@ async fn check(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
         .load
         .as_ref()
         .map_or(CALL_TIMEOUT, |load| load.profile.request_timeout());
-    let client = client(cluster, &overview, timeout)?;
+    let client = client(cluster, &overview, timeout).await?;
     let agent = Agent::new(cluster);
     let mut plan = Plan::new(shape, stack);
     if plan.needs_failpoints() && !overview.has_failpoints() {
@@ -282,7 +286,7 @@ impl Prepared {
         recorder.event("phase", "load", "begins").await;
         let mut evidence = timeline.play().await;
         let offered = match load {
-            Some(load) => noted(load.await, "the load broke off", &mut evidence),
+            Some(load) => noted(flat(load.await), "the load broke off", &mut evidence),
             None => None,
         };
         let after = noted(self.meters().await, "the meters", &mut evidence).flatten();
@@ -352,7 +356,7 @@ impl Prepared {
         stats: &Arc<Stats>,
         end: watch::Receiver<Duration>,
         stop: &CancellationToken,
-    ) -> Option<JoinHandle<Offered>> {
+    ) -> Option<JoinHandle<Result<Offered>>> {
         let LoadPlan { profile, data, .. } = self.plan.load.as_ref()?;
         let generator = Generator {
             profile: profile.clone(),
@@ -362,8 +366,14 @@ impl Prepared {
             stats: Arc::clone(stats),
             run: dir.name(),
         };
-        Some(tokio::spawn(generator.run(end, stop.clone())))
+        Some(generator.start(end, stop.clone()))
     }
+}
+
+/// What came of a task, or how it failed.
+fn flat<T>(ended: std::result::Result<Result<T>, JoinError>) -> std::result::Result<T, String> {
+    let ended = ended.map_err(|panic| panic.to_string())?;
+    ended.map_err(|error| error.to_string())
 }
 
 /// What came of something that must not fail; a failure goes to the evidence.

@@ -12,8 +12,9 @@ use crate::error::{Error, Result};
 
 /// A connection that does not stand by then is taken as refused.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Kept-alive connections the pool holds when nothing is under way.
-const IDLE_MAX: usize = 256;
+/// The gateway keeps an idle connection for twice as long. Whoever closes one that is wanted again a moment later runs
+/// out of ports to open others from: each stays taken for a minute.
+const IDLE_FOR: Duration = Duration::from_secs(30);
 
 /// Talks to the shop's gateway. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,8 +32,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(request_timeout)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .pool_idle_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(IDLE_FOR)
             .redirect(reqwest::redirect::Policy::none())
             // An attempt is an attempt: what was sent again unseen would be missing in the history.
             .retry(reqwest::retry::never())

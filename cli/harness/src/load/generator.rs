@@ -7,13 +7,15 @@ use checker::{
     outcome::{Broken, Class},
 };
 use tokio::{
+    runtime,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{Client, Profile, Stats, exchange::Exchange, schedule::Schedule, workload::Workload};
+use crate::error::{Error, Result};
 use crate::recorder::{Clock, Recorder};
 
 /// Between two attempts at one operation.
@@ -52,6 +54,23 @@ struct Shared {
 }
 
 impl Generator {
+    /// [`Generator::run`] on a thread of its own: whatever else the program does makes no request late, and none is
+    /// handed from one thread to another.
+    ///
+    /// # Errors
+    /// The system gives no event queue.
+    pub fn start(
+        self,
+        end: watch::Receiver<Duration>,
+        stop: CancellationToken,
+    ) -> JoinHandle<Result<Offered>> {
+        tokio::task::spawn_blocking(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|source| Error::io("start to send", source))?;
+            Ok(runtime.block_on(self.run(end, stop)))
+        })
+    }
+
     /// Sends from now until `end` says (it may move while the load runs), then waits until every request
     /// has ended or timed out. `stop` breaks off at once: what is under way becomes unknown.
     pub async fn run(mut self, end: watch::Receiver<Duration>, stop: CancellationToken) -> Offered {

@@ -78,7 +78,7 @@ async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> 
         run: dir.path().to_owned(),
     };
     let _held = Lock::take(&lock_path, &stack.name, &holder)?;
-    let client = client(cluster, &overview, CALL_TIMEOUT)?;
+    let client = client(cluster, &overview, CALL_TIMEOUT).await?;
     let agent = Agent::new(cluster);
 
     let phase = |name: &str| {
