@@ -1,10 +1,17 @@
 //! What a client makes of answers, and of their absence.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use checker::{history::Value, outcome::Class};
+use futures_util::future::join_all;
 use protocol::{OrderId, UserId, saga::RefusalCode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    sync::Barrier,
 };
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
@@ -105,4 +112,40 @@ async fn a_body_cut_short_is_unknown_whether_it_ends_or_hangs() {
         assert_eq!(exchange.broken, Some(how));
         assert_eq!(exchange.class, Class::Info);
     }
+}
+
+/// The shop answers a whole batch at once. A connection that is closed then keeps its port for a minute, and at some
+/// thousand a second there were soon none left.
+#[tokio::test]
+async fn connections_that_were_needed_at_once_serve_the_next_batch() {
+    const BATCH: usize = 300;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&opened);
+    tokio::spawn(async move {
+        let all_are_here = Arc::new(Barrier::new(BATCH));
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let all_are_here = Arc::clone(&all_are_here);
+            tokio::spawn(async move {
+                let mut request = [0; 1024];
+                while let Ok(1..) = stream.read(&mut request).await {
+                    all_are_here.wait().await;
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    let client = Client::new(&base, Duration::from_secs(10)).unwrap();
+    for _ in 0..5 {
+        let batch = (0..BATCH).map(|_| client.send(CHECKOUT, "k"));
+        for exchange in join_all(batch).await {
+            assert_eq!(exchange.status, Some(200));
+        }
+    }
+    // One that is not quite back yet is replaced.
+    let opened = opened.load(Ordering::SeqCst);
+    assert!(opened < BATCH + BATCH / 8, "{opened}");
 }
