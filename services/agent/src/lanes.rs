@@ -34,12 +34,10 @@ pub async fn lanes(
             },
         ));
         if nodes.name == "order" {
-            sagas_open = sqlx::query_scalar(
-                "select count(*) from saga where state not in ('completed', 'rejected')",
-            )
-            .fetch_one(&mut connection)
-            .await
-            .map_err(sql::failed(&primary, "cannot count the open sagas"))?;
+            sagas_open = sqlx::query_scalar("select count(*) from saga where open")
+                .fetch_one(&mut connection)
+                .await
+                .map_err(sql::failed(&primary, "cannot count the open sagas"))?;
         }
     }
     let wanted = lanes

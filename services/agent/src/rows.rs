@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
     async fn open_sagas(&mut self) -> Result<(), Error> {
         self.stream(
             "select saga_id, order_id, state, extract(epoch from clock_timestamp() - created_at)::bigint \
-             from saga where state not in ('completed', 'rejected') order by saga_id",
+             from saga where open order by saga_id",
             None,
             |(saga, order, state, age_s): (i64, i64, String, i64)| {
                 (SagaId(saga), OrderId(order), state, age_s)

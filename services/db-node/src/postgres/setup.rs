@@ -75,5 +75,8 @@ async fn roles(connection: &mut PgConnection, secrets: &Secrets) -> Result<(), E
         let sql = format!("{verb} role {role} {attributes} password '{password}'");
         connection.execute(AssertSqlSafe(sql)).await?;
     }
+    // A service that has filled its tables anew writes them out before it says so.
+    let grant = format!("grant pg_checkpoint to {APP_ROLE}");
+    connection.execute(AssertSqlSafe(grant)).await?;
     Ok(())
 }

@@ -128,8 +128,13 @@ pub(super) async fn batch_init(
         item_price: whole_up_to(&item_price, AMOUNT_MAX / 2)?,
     };
     let mutation = mutation.within(Limits::BULK);
-    let initialised = mutation.run(&api.db, |tx| Box::pin(reset(tx, plan)));
-    Ok(initialised.await)
+    let initialised = mutation.run(&api.db, |tx| Box::pin(reset(tx, plan))).await;
+    if initialised.status().is_success()
+        && let Err(error) = batch::tidy(&api.db.pool()).await
+    {
+        tracing::warn!(%error, "left to autovacuum");
+    }
+    Ok(initialised)
 }
 
 async fn reset(tx: &mut Tx<'_>, plan: Plan) -> Result<BatchInitialised, TxError<Rejection>> {

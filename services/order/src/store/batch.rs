@@ -1,7 +1,13 @@
 //! `batch_init`: the orders 0 … n−1 as if they had just been made.
 
+use std::time::Duration;
+
 use protocol::OrderId;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
+
+/// Whatever reads meanwhile keeps rows alive, and is not waited for longer.
+const TIDY_ATTEMPTS: u32 = 5;
+const TIDY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +27,7 @@ pub async fn being_checked_out(
 ) -> Result<Option<OrderId>, sqlx::Error> {
     sqlx::query_scalar(
         "select order_id from saga
-         where state not in ('completed', 'rejected') and order_id < $1
+         where open and order_id < $1
          order by order_id limit 1",
     )
     .bind(plan.orders)
@@ -68,5 +74,29 @@ pub async fn reset(tx: &mut PgConnection, plan: Plan) -> Result<(), sqlx::Error>
     .bind(plan.item_price)
     .execute(tx)
     .await?;
+    Ok(())
+}
+
+/// Removes what [`reset`] left dead, takes new statistics, and has all of it written to disk. Otherwise that is done
+/// just when the orders are being checked out.
+pub async fn tidy(pool: &PgPool) -> Result<(), sqlx::Error> {
+    for _ in 0..TIDY_ATTEMPTS {
+        // Giving pages back would lock out everybody, and they are needed again.
+        sqlx::raw_sql("vacuum (analyze, truncate off) saga, order_line, shop_order")
+            .execute(pool)
+            .await?;
+        // A standby tells once a second which rows it may still read.
+        let dead: bool = sqlx::query_scalar(
+            "select bool_or(n_dead_tup > 0) from pg_stat_user_tables
+             where relname in ('saga', 'order_line', 'shop_order')",
+        )
+        .fetch_one(pool)
+        .await?;
+        if !dead {
+            break;
+        }
+        tokio::time::sleep(TIDY_PAUSE).await;
+    }
+    sqlx::raw_sql("checkpoint").execute(pool).await?;
     Ok(())
 }

@@ -229,12 +229,9 @@ pub async fn revert_paid(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
 
 /// Every saga that has not ended, the oldest first.
 pub async fn unended(tx: &mut PgConnection) -> Result<Vec<SagaId>, sqlx::Error> {
-    let ids: Vec<i64> = sqlx::query_scalar(
-        "select saga_id from saga where state not in ('completed', 'rejected')
-         order by saga_id",
-    )
-    .fetch_all(tx)
-    .await?;
+    let ids: Vec<i64> = sqlx::query_scalar("select saga_id from saga where open order by saga_id")
+        .fetch_all(tx)
+        .await?;
     Ok(ids.into_iter().map(SagaId).collect())
 }
 
@@ -243,7 +240,7 @@ pub async fn unended(tx: &mut PgConnection) -> Result<Vec<SagaId>, sqlx::Error> 
 pub async fn silent(connection: &mut PgConnection, limit: i64) -> Result<Vec<SagaId>, sqlx::Error> {
     let ids: Vec<i64> = sqlx::query_scalar(
         "select saga_id from saga
-         where state not in ('completed', 'rejected')
+         where open
            and published_at <= now() - least(interval '8 seconds',
                    greatest(interval '1 second', published_at - updated_at))
          order by published_at limit $1",
@@ -270,7 +267,7 @@ pub async fn ended(
 ) -> Result<Vec<CheckoutEnded>, sqlx::Error> {
     let rows: Vec<(i64, i64, Option<String>)> = sqlx::query_as(
         "select saga_id, order_id, refusal::text from saga
-         where saga_id = any($1) and state in ('completed', 'rejected')",
+         where saga_id = any($1) and not open",
     )
     .bind(raw(ids))
     .fetch_all(tx)

@@ -5,6 +5,8 @@ use std::time::Duration;
 use order::{
     notification::{self, Announcer},
     replies::Replies,
+    saga::State,
+    store::checkout,
     waiting::Verdict,
 };
 use protocol::{
@@ -287,4 +289,28 @@ async fn nothing_is_published_again_while_replies_queue(pool: PgPool) {
     );
     assert_eq!(lane.turn(Turn::Tick).await.len(), 1, "the queue is gone");
     shop.close().await;
+}
+
+#[sqlx::test(migrator = "order::app::MIGRATOR")]
+async fn only_the_last_step_of_a_saga_writes_an_index(pool: PgPool) {
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::raw_sql(
+        "insert into saga (saga_id, order_id, user_id, total_cost, state)
+         select id, id, 1, 5, 'reserving' from generate_series(1, 20) as id",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    let mut hot_after = async |state: State| {
+        let moved = (1..=20).map(|id| (SagaId(id), &state));
+        checkout::advance(&mut tx, moved).await.unwrap();
+        let hot: i64 =
+            sqlx::query_scalar("select pg_stat_get_xact_tuples_hot_updated('saga'::regclass)")
+                .fetch_one(&mut *tx)
+                .await
+                .unwrap();
+        hot
+    };
+    assert_eq!(hot_after(State::Charging).await, 20);
+    assert_eq!(hot_after(State::Completed).await, 20);
 }
