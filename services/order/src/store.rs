@@ -11,7 +11,9 @@ use protocol::{ItemId, Quantity, saga::Line, saga::Refusal};
 /// another batch.
 ///
 /// The transaction's joins become index look-ups, one for each of its few hundred rows: before a young
-/// table has statistics, a planner left alone merges with the whole of it.
+/// table has statistics, a planner left alone merges with the whole of it. A table that was empty when they were
+/// taken it would still walk through, for as long as its index gives an order that a merge could use; so joins say
+/// `= any(array[…])`, which is looked up all the same and good for no merge.
 pub const TAKE_TURN: &str = "lock table saga_turn in exclusive mode;
     set local enable_mergejoin = off;
     set local enable_hashjoin = off";

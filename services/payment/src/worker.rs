@@ -118,7 +118,7 @@ async fn store(tx: &mut PgConnection, effects: &Effects) -> Result<(), ApplyErro
         "with moved as (
              update account set credit = credit + change.delta
              from unnest($1::bigint[], $2::bigint[]) as change (user_id, delta)
-             where account.user_id = change.user_id
+             where account.user_id = any(array[change.user_id])
          ), recorded as (
              insert into payment_movement (saga_id, order_id, user_id, delta)
              select * from unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])

@@ -115,7 +115,7 @@ async fn store(tx: &mut PgConnection, effects: &Effects) -> Result<(), ApplyErro
         "with moved as (
              update item set stock = stock + change.delta
              from unnest($1::bigint[], $2::bigint[]) as change (item_id, delta)
-             where item.item_id = change.item_id
+             where item.item_id = any(array[change.item_id])
          ), recorded as (
              insert into stock_movement (saga_id, order_id, item_id, delta)
              select * from unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])

@@ -64,7 +64,7 @@ pub async fn start(
         "with started as (
              update shop_order o set open_saga = nextval('saga_id_seq')
              from unnest($1::bigint[]) as wanted (order_id)
-             where o.order_id = wanted.order_id and not o.paid and o.open_saga is null
+             where o.order_id = any(array[wanted.order_id]) and not o.paid and o.open_saga is null
                and (o.total_cost > 0
                     or exists (select from order_line l where l.order_id = o.order_id))
              returning o.order_id, o.open_saga, o.user_id, o.total_cost
@@ -96,7 +96,7 @@ pub async fn standing(
         "select o.order_id, o.paid, o.open_saga,
                 coalesce(s.published_at < now() - interval '1 second', false)
          from unnest($1::bigint[]) as wanted (order_id)
-         join shop_order o on o.order_id = wanted.order_id
+         join shop_order o on o.order_id = any(array[wanted.order_id])
          left join saga s on s.saga_id = o.open_saga",
     )
     .bind(raw_orders(orders))
@@ -192,12 +192,12 @@ pub async fn advance<'a>(
              update saga s
              set state = m.state, refusal = m.refusal::jsonb, updated_at = now(), published_at = now()
              from unnest($1::bigint[], $2::text[], $3::text[]) as m (saga_id, state, refusal)
-             where s.saga_id = m.saga_id
+             where s.saga_id = any(array[m.saga_id])
              returning s.saga_id, s.order_id, s.state, s.created_at
          )
          update shop_order o set paid = o.paid or moved.state = 'completed', open_saga = null
          from moved
-         where o.order_id = moved.order_id and o.open_saga = moved.saga_id
+         where o.order_id = any(array[moved.order_id]) and o.open_saga = moved.saga_id
            and moved.state in ('completed', 'rejected')
          returning moved.saga_id, extract(epoch from now() - moved.created_at)::float8",
     )

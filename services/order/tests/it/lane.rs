@@ -6,7 +6,7 @@ use order::{
     notification::{self, Announcer},
     replies::Replies,
     saga::State,
-    store::checkout,
+    store::{self, checkout},
     waiting::Verdict,
 };
 use protocol::{
@@ -313,4 +313,50 @@ async fn only_the_last_step_of_a_saga_writes_an_index(pool: PgPool) {
     };
     assert_eq!(hot_after(State::Charging).await, 20);
     assert_eq!(hot_after(State::Completed).await, 20);
+}
+
+/// As `batch_init` leaves it: pages that are there and known to be empty, so that however many rows are in them
+/// meanwhile, the planner takes reading all of them for the cheapest way to any.
+#[sqlx::test(migrator = "order::app::MIGRATOR")]
+async fn a_table_that_was_empty_a_moment_ago_is_not_read_whole(pool: PgPool) {
+    const SAGAS: &str = "insert into saga (saga_id, order_id, user_id, total_cost, state)
+        select id, id, 1, 5, 'reserving' from generate_series(1, 5000) as id;
+        insert into shop_order (order_id, user_id, total_cost, open_saga)
+        select id, 1, 5, case when id <= 5000 then id end from generate_series(1, 10000) as id";
+    sqlx::raw_sql(SAGAS).execute(&pool).await.unwrap();
+    sqlx::raw_sql("delete from saga; delete from shop_order")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql("vacuum (analyze, truncate off) saga, shop_order")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql(SAGAS).execute(&pool).await.unwrap();
+    sqlx::raw_sql("select setval('saga_id_seq', 5000)")
+        .execute(&pool)
+        .await
+        .unwrap();
+
+    let mut tx = pool.begin().await.unwrap();
+    for before in ["set local enable_seqscan = off", store::TAKE_TURN] {
+        sqlx::raw_sql(before).execute(&mut *tx).await.unwrap();
+    }
+    let moved = (1..=250).map(|id| (SagaId(id), &State::Completed));
+    checkout::advance(&mut tx, moved).await.unwrap();
+    let orders: Vec<OrderId> = (5001..=5020).map(OrderId).collect();
+    checkout::start(&mut tx, &orders).await.unwrap();
+    let fetched: Vec<(String, i64)> = sqlx::query_as(
+        "select relname::text, coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
+         where relname in ('saga', 'shop_order')",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    for (table, rows) in fetched {
+        assert!(
+            (20..1000).contains(&rows),
+            "{rows} rows of {table} were read"
+        );
+    }
 }
