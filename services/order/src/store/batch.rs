@@ -80,7 +80,7 @@ pub async fn reset(tx: &mut PgConnection, plan: Plan) -> Result<(), sqlx::Error>
 /// Removes what [`reset`] left dead, takes new statistics, and has all of it written to disk. Otherwise that is done
 /// just when the orders are being checked out.
 pub async fn tidy(pool: &PgPool) -> Result<(), sqlx::Error> {
-    for _ in 0..TIDY_ATTEMPTS {
+    for attempt in 1..=TIDY_ATTEMPTS {
         // Giving pages back would lock out everybody, and they are needed again.
         sqlx::raw_sql("vacuum (analyze, truncate off) saga, order_line, shop_order")
             .execute(pool)
@@ -92,7 +92,7 @@ pub async fn tidy(pool: &PgPool) -> Result<(), sqlx::Error> {
         )
         .fetch_one(pool)
         .await?;
-        if !dead {
+        if !dead || attempt == TIDY_ATTEMPTS {
             break;
         }
         tokio::time::sleep(TIDY_PAUSE).await;
