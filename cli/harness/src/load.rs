@@ -41,6 +41,19 @@ impl Profile {
         Duration::from_millis(self.request_timeout_ms)
     }
 
+    /// How many connections stand before anything is due: what is due in 50 ms, more than is under way at a server
+    /// that is quick. Opening one takes longer than a request on one that stands, so a first moment whose requests
+    /// all open their own is one that the rest never catches up with.
+    #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float to integer cast saturates, and the rate is positive"
+    )]
+    pub fn connections_first(&self) -> usize {
+        ((self.rate * 0.05).ceil() as usize).min(self.in_flight_max())
+    }
+
     /// How many requests may be under way. Enough for the shop to be away for a whole request timeout;
     /// what is due beyond that is recorded as never sent.
     #[must_use]

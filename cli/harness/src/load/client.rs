@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use checker::history::Op;
 use checker::outcome::Broken;
+use futures_util::future::join_all;
 use protocol::outcome::IDEMPOTENCY_HEADER;
 use reqwest::Method;
 
@@ -46,6 +47,12 @@ impl Client {
             http,
             base: base.trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Opens `count` connections and keeps them for what is sent next. No operation: the gateway itself answers that
+    /// there is no such path, and no answer at all is none of this function's business.
+    pub async fn open(&self, count: usize) {
+        join_all((0..count).map(|_| self.http.head(&self.base).send())).await;
     }
 
     /// Sends `op` once under `key`.

@@ -71,9 +71,13 @@ impl Generator {
         })
     }
 
-    /// Sends from now until `end` says (it may move while the load runs), then waits until every request
+    /// Opens its first connections, then sends until `end` says (it may move while the load runs), then waits until every request
     /// has ended or timed out. `stop` breaks off at once: what is under way becomes unknown.
     pub async fn run(mut self, end: watch::Receiver<Duration>, stop: CancellationToken) -> Offered {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.client.open(self.profile.connections_first()) => {}
+        }
         let schedule = Schedule::new(self.profile.rate);
         let in_flight = Arc::new(Semaphore::new(self.profile.in_flight_max()));
         let shared = Arc::new(Shared {
