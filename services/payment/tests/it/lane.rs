@@ -138,3 +138,36 @@ async fn a_new_holder_publishes_again_what_may_be_missing(pool: PgPool) {
     let records = Worker.takeover(&mut connection, 12..14).await.unwrap();
     assert_eq!(events(&records), replies[2..]);
 }
+
+/// As `batch_init` leaves it: known to be empty, so that the planner takes reading all of it for the cheapest way.
+#[sqlx::test]
+async fn a_table_that_was_empty_a_moment_ago_is_not_read_whole(pool: PgPool) {
+    const ROWS: &str = "insert into account select id, 10 from generate_series(1, 10000) as id";
+    let emptied = [
+        ROWS,
+        "delete from account",
+        "vacuum (analyze, truncate off) account",
+        ROWS,
+    ];
+    for statement in emptied {
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+    }
+    let commands: Vec<_> = (1..=250).map(|id| charge(id, id, 1)).collect();
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::raw_sql("set local enable_seqscan = off")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    Worker
+        .apply(&mut tx, &messages(0, &commands))
+        .await
+        .unwrap();
+    let read: i64 = sqlx::query_scalar(
+        "select coalesce(idx_tup_fetch, 0) + seq_tup_read from pg_stat_xact_user_tables
+         where relname = 'account'",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    assert!((250..1000).contains(&read), "{read} rows were read");
+}

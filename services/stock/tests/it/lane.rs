@@ -210,3 +210,36 @@ async fn commands_on_kafka_become_stock_that_is_taken(pool: PgPool) {
         lane.await.unwrap();
     }
 }
+
+/// As `batch_init` leaves it: known to be empty, so that the planner takes reading all of it for the cheapest way.
+#[sqlx::test]
+async fn a_table_that_was_empty_a_moment_ago_is_not_read_whole(pool: PgPool) {
+    const ROWS: &str = "insert into item select id, 1, 10 from generate_series(1, 10000) as id";
+    let emptied = [
+        ROWS,
+        "delete from item",
+        "vacuum (analyze, truncate off) item",
+        ROWS,
+    ];
+    for statement in emptied {
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+    }
+    let commands: Vec<_> = (1..=250).map(|id| reserve(id, &[(id, 1)])).collect();
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::raw_sql("set local enable_seqscan = off")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    Worker
+        .apply(&mut tx, &messages(0, &commands))
+        .await
+        .unwrap();
+    let read: i64 = sqlx::query_scalar(
+        "select coalesce(idx_tup_fetch, 0) + seq_tup_read from pg_stat_xact_user_tables
+         where relname = 'item'",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    assert!((250..1000).contains(&read), "{read} rows were read");
+}
