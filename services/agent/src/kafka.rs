@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,17 +13,19 @@ use protocol::{
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
 };
 
 use crate::{error::Error, quorum};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One client for the life of the agent process: each costs several threads and connections.
+/// One client for as long as it gets answers: each costs several threads and connections, and one that lost sight of
+/// all brokers never finds them again.
 #[derive(Clone)]
 pub struct Client {
     brokers: String,
-    consumer: Arc<OnceLock<BaseConsumer>>,
+    consumer: Arc<Mutex<Option<Arc<BaseConsumer>>>>,
 }
 
 impl Client {
@@ -32,7 +34,7 @@ impl Client {
     pub fn new(brokers: &str) -> Self {
         Self {
             brokers: brokers.to_owned(),
-            consumer: Arc::new(OnceLock::new()),
+            consumer: Arc::default(),
         }
     }
 
@@ -98,22 +100,16 @@ impl Client {
     }
 
     fn end(&self, topic: &str, partition: i32) -> Result<i64, Error> {
-        let watermarks = self.consumer()?.fetch_watermarks(topic, partition, TIMEOUT);
-        let (_start, end) = watermarks.map_err(|source| Error::Kafka {
-            attempt: "cannot read where a log ends",
-            source,
+        let (_start, end) = self.ask("cannot read where a log ends", |consumer| {
+            consumer.fetch_watermarks(topic, partition, TIMEOUT)
         })?;
         Ok(end)
     }
 
     fn metadata(&self) -> Result<(Vec<Broker>, Vec<Partition>), Error> {
-        let metadata = self
-            .consumer()?
-            .fetch_metadata(None, TIMEOUT)
-            .map_err(|source| Error::Kafka {
-                attempt: "cannot read the metadata",
-                source,
-            })?;
+        let metadata = self.ask("cannot read the metadata", |consumer| {
+            consumer.fetch_metadata(None, TIMEOUT)
+        })?;
         let brokers = metadata
             .brokers()
             .iter()
@@ -140,11 +136,33 @@ impl Client {
         Ok((brokers, partitions))
     }
 
-    fn consumer(&self) -> Result<&BaseConsumer, Error> {
-        if let Some(consumer) = self.consumer.get() {
-            return Ok(consumer);
+    /// Asks the brokers; where they do not answer, the next question gets a new client.
+    fn ask<T>(
+        &self,
+        attempt: &'static str,
+        question: impl FnOnce(&BaseConsumer) -> Result<T, KafkaError>,
+    ) -> Result<T, Error> {
+        let consumer = self.consumer()?;
+        question(&consumer).map_err(|source| {
+            self.forget(consumer);
+            Error::Kafka { attempt, source }
+        })
+    }
+
+    fn forget(&self, consumer: Arc<BaseConsumer>) {
+        let mut current = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
+        current.take_if(|current| Arc::ptr_eq(current, &consumer));
+        drop(current);
+        // Closing it may wait for its brokers.
+        drop(std::thread::spawn(move || drop(consumer)));
+    }
+
+    fn consumer(&self) -> Result<Arc<BaseConsumer>, Error> {
+        let mut current = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(consumer) = &*current {
+            return Ok(Arc::clone(consumer));
         }
-        let created = ClientConfig::new()
+        let created: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)
             .set("client.id", "agent")
             .set("group.id", "agent")
@@ -158,6 +176,6 @@ impl Client {
                 attempt: "cannot create the client",
                 source,
             })?;
-        Ok(self.consumer.get_or_init(|| created))
+        Ok(Arc::clone(current.insert(Arc::new(created))))
     }
 }

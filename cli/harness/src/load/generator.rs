@@ -206,6 +206,7 @@ impl Operation {
 #[cfg(test)]
 mod tests {
     use checker::{History, outcome::Class};
+    use reqwest::Method;
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
     use super::*;
@@ -215,6 +216,7 @@ mod tests {
         history: History,
         offered: Offered,
         figures: crate::load::Figures,
+        requests: Vec<wiremock::Request>,
     }
 
     /// Offers 200 operations a second for half a second to a shop that answers like this.
@@ -263,6 +265,7 @@ mod tests {
             history: History::parse(&std::fs::read(&path).unwrap()).unwrap(),
             offered,
             figures: stats.figures(),
+            requests: shop.received_requests().await.unwrap(),
         }
     }
 
@@ -275,6 +278,16 @@ mod tests {
         assert!(played.history.is_complete());
         assert_eq!((played.figures.ok, played.figures.in_flight), (100, 0));
         assert!(played.figures.p50_ms >= 700.0);
+    }
+
+    #[tokio::test]
+    async fn connections_stand_before_anything_is_due() {
+        let played = play(ResponseTemplate::new(200), 0, None).await;
+        let opening = |request: &wiremock::Request| request.method == Method::HEAD;
+        let (first, rest) = played.requests.split_at(10);
+        assert!(first.iter().all(opening), "50 ms of 200/s");
+        assert!(!rest.iter().any(opening));
+        assert_eq!(played.history.attempts.len(), rest.len());
     }
 
     #[tokio::test]

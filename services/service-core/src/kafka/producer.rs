@@ -11,14 +11,15 @@ use planted::Bug;
 use rdkafka::{
     ClientConfig, ClientContext,
     error::{KafkaError, KafkaResult},
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext},
 };
 use tokio::sync::oneshot;
 
 use super::{Record, client};
 
-/// After this, an unacknowledged record is reported as failed and is published anew by the caller.
-const DELIVERY_TIMEOUT_MS: &str = "15000";
+/// After this, an unacknowledged record is reported as failed and is published anew by the caller, through a new
+/// client: well within a checkout's deadline, and longer than many records take over a link of 1 Mbit/s.
+const DELIVERY_TIMEOUT_MS: &str = "10000";
 /// How often the thread that hears of deliveries looks whether its producer is still wanted. The client asks
 /// without waiting in the last millisecond of each such time, so it must not be short.
 const WANTED_EVERY: Duration = Duration::from_secs(1);
@@ -83,21 +84,21 @@ impl Producer {
             }
             Some(failure) => {
                 metrics::counter!("webshop_publish_failures_total").increment(1);
-                self.replace_if_dead(&producer);
+                self.replace(&producer);
                 Err(failure.into())
             }
         }
     }
 
-    /// An idempotent producer that meets certain broker errors never works again.
-    fn replace_if_dead(&self, failed: &Arc<BaseProducer<Deliveries>>) {
-        let Some((code, reason)) = failed.client().fatal_error() else {
-            return;
-        };
+    /// A client that failed to deliver is not trusted again. It forgets every broker that an answer about the cluster
+    /// leaves out, and where all were left out, fenced by a controller that has hardly any processor time, it knows none
+    /// and asks nobody ever again (librdkafka 2.10 to 2.12, `rd_kafka_metadata_decommission_unavailable_brokers`). An
+    /// idempotent one that meets certain broker errors never works again either.
+    fn replace(&self, failed: &Arc<BaseProducer<Deliveries>>) {
         if !Arc::ptr_eq(failed, &self.inner.load_full()) {
             return;
         }
-        tracing::error!(%code, reason, "the producer is dead, making a new one");
+        tracing::warn!("making a new producer");
         match connect(&self.config) {
             Ok(producer) => self.inner.store(producer),
             Err(error) => tracing::error!(%error, "cannot make a producer"),
@@ -183,4 +184,35 @@ fn copies() -> usize {
         || planted::is(Bug::SkipStockDedup)
         || planted::is(Bug::SkipPaymentDedup);
     if twice { 2 } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::saga::ORDER_REPLIES;
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    fn record(payload: Vec<u8>) -> Record {
+        Record {
+            topic: ORDER_REPLIES,
+            key: 1,
+            payload,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_published_by_another_client() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(ORDER_REPLIES, 1, 1).unwrap();
+        let producer = Producer::new(&cluster.bootstrap_servers()).unwrap();
+        let first = producer.inner.load_full();
+        producer.send_all(&[record(vec![1])]).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &producer.inner.load_full()));
+
+        let too_large = record(vec![0; 2_000_000]);
+        producer.send_all(&[too_large]).await.unwrap_err();
+        assert!(!Arc::ptr_eq(&first, &producer.inner.load_full()));
+        producer.send_all(&[record(vec![2])]).await.unwrap();
+    }
 }

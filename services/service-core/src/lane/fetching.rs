@@ -1,6 +1,6 @@
 //! Reading the lane's messages from Kafka.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use rdkafka::{
@@ -17,12 +17,17 @@ const BATCH_MAX: usize = 512;
 /// After an error of the consumer, which recovers by itself. One dead broker of three causes errors as well,
 /// so this is short: it only keeps a consumer that knows nothing but errors from spinning.
 const ERROR_PAUSE: Duration = Duration::from_millis(5);
+/// A consumer that heard of no message for so long is made anew: one that lost sight of every broker says nothing,
+/// exactly as one whose lane is at rest (see `Producer`, whose failures tell). Some milliseconds of work each time.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// The consumer of one hold of the lane.
 pub(super) struct Fetching {
     /// Taken only when dropped.
     consumer: Option<StreamConsumer>,
     partition: Partition,
+    /// When the last message came, or the consumer was made.
+    heard: Instant,
 }
 
 impl Fetching {
@@ -32,12 +37,26 @@ impl Fetching {
         Ok(Self {
             consumer: Some(consumer),
             partition: spec.partition,
+            heard: Instant::now(),
         })
+    }
+
+    /// Reads from this offset on with a new consumer where this one has long been silent.
+    pub(super) fn renew_if_silent(
+        &mut self,
+        kafka: &Kafka,
+        spec: &LaneSpec,
+        offset: i64,
+    ) -> KafkaResult<()> {
+        if self.heard.elapsed() >= SILENCE_MAX {
+            *self = Self::start(kafka, spec, offset)?;
+        }
+        Ok(())
     }
 
     /// Waits for a message and takes along whatever else is there. Nothing is lost if it is dropped while
     /// it waits.
-    pub(super) async fn batch(&self) -> Vec<Message> {
+    pub(super) async fn batch(&mut self) -> Vec<Message> {
         let Some(consumer) = &self.consumer else {
             return std::future::pending().await;
         };
@@ -59,6 +78,7 @@ impl Fetching {
                 Some(Err(_)) | None => break,
             }
         }
+        self.heard = Instant::now();
         batch
     }
 
@@ -100,5 +120,48 @@ fn owned(message: &BorrowedMessage<'_>) -> Message {
     Message {
         offset: message.offset(),
         payload: message.payload().unwrap_or_default().to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::saga::STOCK_COMMANDS;
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::kafka::Record;
+
+    async fn offsets(fetching: &mut Fetching, count: usize) -> Vec<i64> {
+        let mut offsets = Vec::new();
+        while offsets.len() < count {
+            let batch = fetching.batch().await;
+            offsets.extend(batch.iter().map(|message| message.offset));
+        }
+        offsets
+    }
+
+    #[tokio::test]
+    async fn a_silent_consumer_is_made_anew_where_the_lane_stands() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(STOCK_COMMANDS, 1, 1).unwrap();
+        let kafka = Kafka::to(&cluster.bootstrap_servers()).unwrap();
+        let record = |key| Record {
+            topic: STOCK_COMMANDS,
+            key,
+            payload: vec![0],
+        };
+        let records: Vec<Record> = (0..3).map(record).collect();
+        kafka.producer.send_all(&records).await.unwrap();
+        let spec = LaneSpec::new(STOCK_COMMANDS, "stock", "stock.1");
+
+        let mut fetching = Fetching::start(&kafka, &spec, 0).unwrap();
+        assert_eq!(offsets(&mut fetching, 3).await, [0, 1, 2]);
+        fetching.renew_if_silent(&kafka, &spec, 1).unwrap();
+        let more = tokio::time::timeout(Duration::from_millis(300), fetching.batch());
+        more.await.expect_err("it was heard of a moment ago");
+
+        fetching.heard = Instant::now().checked_sub(SILENCE_MAX).unwrap();
+        fetching.renew_if_silent(&kafka, &spec, 1).unwrap();
+        assert_eq!(offsets(&mut fetching, 2).await, [1, 2]);
     }
 }

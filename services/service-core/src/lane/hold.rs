@@ -64,7 +64,7 @@ pub(super) async fn work<W: LaneWorker>(
         .unwrap_or(Err(Lost::Session))?;
     let consumer = Fetching::start(kafka, spec, hold.next_offset)?;
     let worked = tokio::select! {
-        worked = hold.turns(&consumer, shutdown) => worked,
+        worked = hold.turns(consumer, kafka, shutdown) => worked,
         () = heartbeat.lost.cancelled() => Err(Lost::Session),
         () = overdue(shutdown) => Err(Lost::Stopped),
     };
@@ -150,7 +150,8 @@ impl<'a, W: LaneWorker> Hold<'a, W> {
     /// Batches and ticks until `shutdown`.
     async fn turns(
         &mut self,
-        consumer: &Fetching,
+        mut consumer: Fetching,
+        kafka: &Kafka,
         shutdown: &CancellationToken,
     ) -> Result<(), Lost> {
         let mut tick = tokio::time::interval(TICK);
@@ -162,6 +163,7 @@ impl<'a, W: LaneWorker> Hold<'a, W> {
                 _ = tick.tick() => {
                     self.transact(&Work::Tick, self.next_offset).await?;
                     self.shown_offset = consumer.show(self.next_offset, self.shown_offset);
+                    consumer.renew_if_silent(kafka, self.spec, self.next_offset)?;
                 }
                 batch = consumer.batch() => self.batch(&batch).await?,
             }
