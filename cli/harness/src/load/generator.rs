@@ -71,8 +71,8 @@ impl Generator {
         })
     }
 
-    /// Opens its first connections, then sends until `end` says (it may move while the load runs), then waits until every request
-    /// has ended or timed out. `stop` breaks off at once: what is under way becomes unknown.
+    /// Opens its first connections, sends until `end` says (it may move while the load runs), and waits until every
+    /// request has ended or timed out. `stop` breaks off at once: what is under way becomes unknown.
     pub async fn run(mut self, end: watch::Receiver<Duration>, stop: CancellationToken) -> Offered {
         tokio::select! {
             () = stop.cancelled() => {}
