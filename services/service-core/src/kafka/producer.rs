@@ -91,9 +91,10 @@ impl Producer {
     }
 
     /// A client that failed to deliver is not trusted again. It forgets every broker that an answer about the cluster
-    /// leaves out, and where all were left out, fenced by a controller that has hardly any processor time, it knows none
-    /// and asks nobody ever again (librdkafka 2.10 to 2.12, `rd_kafka_metadata_decommission_unavailable_brokers`). An
-    /// idempotent one that meets certain broker errors never works again either.
+    /// leaves out (librdkafka 2.10 to 2.12, `rd_kafka_metadata_decommission_unavailable_brokers`). It begins anew from
+    /// its bootstrap list when it counts all as down, but not always: one of them was seen to deliver nothing for 25
+    /// minutes after all were left out, fenced by a controller that had hardly any processor time. An idempotent one
+    /// that meets certain broker errors never works again either.
     fn replace(&self, failed: &Arc<BaseProducer<Deliveries>>) {
         if !Arc::ptr_eq(failed, &self.inner.load_full()) {
             return;
