@@ -21,6 +21,11 @@ use crate::{
 /// How long a standby may take to replay what the primary had flushed when it was read.
 const REPLAY_MAX: Duration = Duration::from_secs(10);
 const REPLAY_POLL: Duration = Duration::from_millis(50);
+/// How often a standby's tables are read at most. One that has waited for its readers for as long as
+/// `max_standby_streaming_delay` cancels them and replays, as while the primary vacuums what a long load left.
+const READS_MAX: u32 = 5;
+/// What such a reader is told: `serialization_failure`.
+const CANCELLED: &str = "40001";
 
 /// The digests of every cluster; a node that cannot be read says so in its own entry.
 pub async fn clusters(config: &Config, http: &reqwest::Client) -> Vec<ClusterDigest> {
@@ -97,11 +102,36 @@ async fn on_standby(config: &Config, node: &str, flushed: Lsn) -> Result<NodeDig
             return Ok(NodeDigest {
                 replayed,
                 error: late,
-                ..tables(&mut connection, node).await?
+                ..uncancelled(|| async {
+                    tables(&mut sql::connect(config, node).await?, node).await
+                })
+                .await?
             });
         }
         sleep(REPLAY_POLL).await;
     }
+}
+
+/// Reads again what replay cancelled.
+async fn uncancelled<T, R>(mut read: impl FnMut() -> R) -> Result<T, Error>
+where
+    R: Future<Output = Result<T, Error>>,
+{
+    let mut reads = 1;
+    loop {
+        match read().await {
+            Err(error) if reads < READS_MAX && is_cancelled(&error) => reads += 1,
+            read => return read,
+        }
+    }
+}
+
+fn is_cancelled(error: &Error) -> bool {
+    let Error::Sql { source, .. } = error else {
+        return false;
+    };
+    let code = source.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == CANCELLED)
 }
 
 /// A position in the WAL; `function` is one of PostgreSQL's that give one, or null.
@@ -168,4 +198,69 @@ async fn tables(connection: &mut PgConnection, node: &str) -> Result<NodeDigest,
         replayed: None,
         error: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, future::ready};
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("canceling statement due to conflict with recovery")]
+    struct Refused {
+        code: &'static str,
+    }
+
+    impl DatabaseError for Refused {
+        fn message(&self) -> &str {
+            "canceling statement due to conflict with recovery"
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.code.into())
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    /// How often a standby is read that refuses so many times with this code, and whether it is read in the end.
+    async fn reads(refusals: u32, code: &'static str) -> (u32, bool) {
+        let mut reads = 0;
+        let read = uncancelled(|| {
+            reads += 1;
+            let refused = sqlx::Error::Database(Box::new(Refused { code }));
+            let refused = sql::failed("stock-db-2", "cannot digest its tables")(refused);
+            ready(if reads <= refusals {
+                Err(refused)
+            } else {
+                Ok(())
+            })
+        });
+        let is_read = read.await.is_ok();
+        (reads, is_read)
+    }
+
+    #[tokio::test]
+    async fn a_standby_that_replayed_over_its_reader_is_read_again() {
+        assert_eq!(reads(1, CANCELLED).await, (2, true));
+        assert_eq!(reads(READS_MAX, CANCELLED).await, (READS_MAX, false));
+        assert_eq!(reads(1, "42P01").await, (1, false));
+    }
 }

@@ -21,7 +21,7 @@ use crate::{error::Error, quorum};
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One client for as long as it gets answers: each costs several threads and connections, and one that lost sight of
-/// all brokers never finds them again.
+/// all brokers may not find them again.
 #[derive(Clone)]
 pub struct Client {
     brokers: String,
