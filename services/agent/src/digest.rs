@@ -21,7 +21,7 @@ use crate::{
 /// How long a standby may take to replay what the primary had flushed when it was read.
 const REPLAY_MAX: Duration = Duration::from_secs(10);
 const REPLAY_POLL: Duration = Duration::from_millis(50);
-/// How often a standby's tables are read at most. One that has waited for its readers for as long as
+/// How often a standby is read at most. One that has waited for its readers for as long as
 /// `max_standby_streaming_delay` cancels them and replays, as while the primary vacuums what a long load left.
 const READS_MAX: u32 = 5;
 /// What such a reader is told: `serialization_failure`.
@@ -56,7 +56,7 @@ async fn cluster(config: &Config, nodes: &ClusterNodes, http: &reqwest::Client) 
     };
     let standbys = nodes.nodes.iter().filter(|node| **node != primary);
     let others = join_all(standbys.map(|node| async {
-        match on_standby(config, node, flushed).await {
+        match uncancelled(|| on_standby(config, node, flushed)).await {
             Ok(digest) => digest,
             Err(error) => unread(node, &one_line(&error)),
         }
@@ -102,10 +102,7 @@ async fn on_standby(config: &Config, node: &str, flushed: Lsn) -> Result<NodeDig
             return Ok(NodeDigest {
                 replayed,
                 error: late,
-                ..uncancelled(|| async {
-                    tables(&mut sql::connect(config, node).await?, node).await
-                })
-                .await?
+                ..tables(&mut connection, node).await?
             });
         }
         sleep(REPLAY_POLL).await;
