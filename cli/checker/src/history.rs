@@ -8,7 +8,10 @@
 use protocol::{Credits, ItemId, OrderId, Quantity, UserId, saga::RefusalCode};
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{Broken, Class, Kind};
+use crate::{
+    contents::Digest,
+    outcome::{Broken, Class, Kind},
+};
 
 mod reader;
 
@@ -194,8 +197,8 @@ impl Op {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
-    /// The paid flag that `find_order` saw.
-    Paid(bool),
+    /// What `find_order` saw: the paid flag, and a digest of everything else.
+    Order { paid: bool, contents: Digest },
     /// The credit that `find_user` saw.
     Credit(i64),
     /// The stock that `find_item` saw.

@@ -17,6 +17,7 @@
 pub mod availability;
 mod book;
 mod check;
+pub mod contents;
 mod effect;
 pub mod evidence;
 mod explain;

@@ -10,6 +10,8 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::contents::Digest;
+
 mod differences;
 mod parse;
 mod row;
@@ -141,7 +143,32 @@ impl LaneView {
 row! {
     /// An order as `GET /orders/find` answered.
     #[derive(Copy)]
-    pub struct ApiOrder { order_id: OrderId, user_id: UserId, paid: bool, total_cost: i64 }
+    pub struct ApiOrder {
+        order_id: OrderId, user_id: UserId, paid: bool, total_cost: i64, contents: Digest,
+    }
+}
+
+impl OrderRow {
+    /// The digest of everything in it but the paid flag and the prices.
+    #[must_use]
+    pub fn contents(&self) -> Digest {
+        let lines = self.lines.iter();
+        let lines = lines.map(|line| (line.item_id, line.quantity));
+        Digest::of(self.user_id, self.total_cost, lines)
+    }
+}
+
+impl From<&OrderRow> for ApiOrder {
+    /// What the API must answer for this row.
+    fn from(row: &OrderRow) -> Self {
+        Self {
+            order_id: row.order_id,
+            user_id: row.user_id,
+            paid: row.paid,
+            total_cost: row.total_cost,
+            contents: row.contents(),
+        }
+    }
 }
 
 /// Something that a check can speak of.

@@ -178,8 +178,8 @@ fn answer(attempt: &Attempt, complete: &Complete) -> String {
         text += &format!(" ({code:?})");
     }
     match attempt.value() {
-        Some(Value::Paid(true)) => text += ", saw it paid",
-        Some(Value::Paid(false)) => text += ", saw it not paid",
+        Some(Value::Order { paid: true, .. }) => text += ", saw it paid",
+        Some(Value::Order { paid: false, .. }) => text += ", saw it not paid",
         Some(Value::Credit(_) | Value::Stock(_) | Value::Created(_)) | None => {}
     }
     let class = match complete.class {

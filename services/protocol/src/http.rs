@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::saga::RefusalCode;
+use crate::{ItemId, UserId, id::BadId, saga::RefusalCode};
 
 /// The port on which every service of ours listens inside the stack.
 pub const SERVICE_PORT: u16 = 8000;
@@ -27,6 +27,26 @@ pub struct Order {
     pub items: Vec<(String, i64)>,
     pub user_id: String,
     pub total_cost: i64,
+}
+
+impl Order {
+    /// Whose it is.
+    ///
+    /// # Errors
+    /// [`BadId`]: the shop answered with something else than an id.
+    pub fn owner(&self) -> Result<UserId, BadId> {
+        self.user_id.parse()
+    }
+
+    /// Each line's item and quantity.
+    ///
+    /// # Errors
+    /// [`BadId`]: the shop answered with something else than an id.
+    pub fn lines(&self) -> Result<Vec<(ItemId, i64)>, BadId> {
+        let lines = self.items.iter();
+        let lines = lines.map(|(item, quantity)| Ok((item.parse()?, *quantity)));
+        lines.collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -78,7 +78,7 @@ fn reads<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (OrderId, u64, u64, bool
         let Op::FindOrder { order } = attempt.invoke.op else {
             return None;
         };
-        let Some(Value::Paid(paid)) = attempt.value() else {
+        let Some(Value::Order { paid, .. }) = attempt.value() else {
             return None;
         };
         let ended_us = attempt.complete.as_ref()?.at_us;

@@ -6,6 +6,7 @@ use super::{Case, simulate::STARTED_AT_MS};
 use crate::{
     history::{Attempt, Complete, Header, History, Invoke, Op, Value},
     outcome::{Broken, Class},
+    snapshot::OrderRow,
 };
 
 /// A client's record of what it does.
@@ -41,9 +42,11 @@ impl Load {
         }
     }
 
-    pub(crate) fn read_order(&mut self, order: OrderId, from_us: u64, to_us: u64, paid: bool) {
+    pub(crate) fn read_order(&mut self, row: &OrderRow, from_us: u64, to_us: u64, paid: bool) {
+        let order = row.order_id;
+        let contents = row.contents();
         let op = Op::FindOrder { order };
-        self.ok(op, from_us..to_us, Some(Value::Paid(paid)));
+        self.ok(op, from_us..to_us, Some(Value::Order { paid, contents }));
     }
 
     pub(crate) fn read_user(&mut self, user: UserId, from_us: u64, credit: i64) {
@@ -110,7 +113,8 @@ impl Case {
     }
 
     pub(crate) fn read_paid(&mut self, order: OrderId, paid: bool, time: std::ops::Range<u64>) {
-        self.load(|load| load.read_order(order, time.start, time.end, paid));
+        let row = self.row(order).clone();
+        self.load(|load| load.read_order(&row, time.start, time.end, paid));
     }
 
     pub(crate) fn read_credit(&mut self, user: UserId, credit: i64) {

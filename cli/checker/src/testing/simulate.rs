@@ -244,7 +244,7 @@ impl Shop {
     fn read_along(&mut self, load: &mut Load, order: &OrderRow, due_us: u64) {
         let id = order.order_id;
         let paid = self.orders[usize::try_from(id.0).unwrap()].paid;
-        load.read_order(id, due_us, due_us + 900, paid);
+        load.read_order(order, due_us, due_us + 900, paid);
         let user = *self.user(order);
         load.read_user(user.user_id, due_us + 1, user.credit);
         let item = self.items[0];
@@ -299,16 +299,7 @@ impl Surroundings {
     pub(crate) fn answer(snapshot: &mut Snapshot) {
         snapshot.api.users.clone_from(&snapshot.users);
         snapshot.api.items.clone_from(&snapshot.items);
-        snapshot.api.orders = snapshot
-            .orders
-            .iter()
-            .map(|row| ApiOrder {
-                order_id: row.order_id,
-                user_id: row.user_id,
-                paid: row.paid,
-                total_cost: row.total_cost,
-            })
-            .collect();
+        snapshot.api.orders = snapshot.orders.iter().map(ApiOrder::from).collect();
     }
 }
 

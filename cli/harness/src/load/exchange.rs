@@ -1,12 +1,14 @@
 //! One request and what came of it.
 
 use checker::{
+    contents::Digest,
     history::{Op, Value},
     outcome::{Broken, Class, Seen, classify},
 };
 use protocol::{
     Outcome,
     http::{Item, Order, Rejection, User},
+    id::BadId,
     outcome::OUTCOME_HEADER,
     saga::RefusalCode,
 };
@@ -77,7 +79,12 @@ fn value(op: Op, body: &[u8]) -> Option<Value> {
     match op {
         Op::FindOrder { .. } => serde_json::from_slice::<Order>(body)
             .ok()
-            .map(|order| Value::Paid(order.paid)),
+            .and_then(|order| {
+                Some(Value::Order {
+                    paid: order.paid,
+                    contents: contents(&order).ok()?,
+                })
+            }),
         Op::FindItem { .. } => serde_json::from_slice::<Item>(body)
             .ok()
             .map(|item| Value::Stock(item.stock)),
@@ -94,6 +101,14 @@ fn value(op: Op, body: &[u8]) -> Option<Value> {
         | Op::CreateItem { .. }
         | Op::CreateUser => None,
     }
+}
+
+/// The digest of what the API says that an order holds.
+///
+/// # Errors
+/// [`BadId`]: an owner or an item that is no id.
+pub(crate) fn contents(order: &Order) -> Result<Digest, BadId> {
+    Ok(Digest::of(order.owner()?, order.total_cost, order.lines()?))
 }
 
 /// How a request failed that got no answer. Only a connection that never stood proves that nothing was sent.

@@ -9,7 +9,7 @@ use protocol::{
     http::{Item, Order, User},
 };
 
-use crate::load::Client;
+use crate::load::{Client, exchange::contents};
 
 /// Reads under way at once: gentle on a stack that has just recovered.
 const CONCURRENT: usize = 16;
@@ -76,12 +76,10 @@ async fn try_read(client: &Client, subject: &Subject) -> Result<Option<Read>, St
                 .map(|order| {
                     Ok(Read::Order(ApiOrder {
                         order_id: *order_id,
-                        user_id: order
-                            .user_id
-                            .parse()
-                            .map_err(|error: protocol::id::BadId| error.to_string())?,
+                        user_id: order.owner().map_err(|error| error.to_string())?,
                         paid: order.paid,
                         total_cost: order.total_cost,
+                        contents: contents(&order).map_err(|error| error.to_string())?,
                     }))
                 })
                 .transpose()

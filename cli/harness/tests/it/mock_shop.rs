@@ -233,16 +233,7 @@ impl MockShop {
         snapshot.lanes = TOPICS.map(lane).to_vec();
         snapshot.api.users = snapshot.users.to_vec();
         snapshot.api.items = snapshot.items.to_vec();
-        snapshot.api.orders = snapshot
-            .orders
-            .iter()
-            .map(|row| ApiOrder {
-                order_id: row.order_id,
-                user_id: row.user_id,
-                paid: row.paid,
-                total_cost: row.total_cost,
-            })
-            .collect();
+        snapshot.api.orders = snapshot.orders.iter().map(ApiOrder::from).collect();
         snapshot
     }
 }

@@ -15,15 +15,7 @@ pub(super) fn compare(scene: &Scene<'_>, looked: &mut Looked) {
         looked.undecided = Some("there are no rows to compare the API's answers with".to_owned());
         return;
     }
-    let orders = Rows::of(
-        last.orders.iter().map(|row| ApiOrder {
-            order_id: row.order_id,
-            user_id: row.user_id,
-            paid: row.paid,
-            total_cost: row.total_cost,
-        }),
-        |row| row.order_id,
-    );
+    let orders = Rows::of(last.orders.iter().map(ApiOrder::from), |row| row.order_id);
     let users = Rows::of(last.users.iter().copied(), |row: &UserRow| row.user_id);
     let items = Rows::of(last.items.iter().copied(), |row: &ItemRow| row.item_id);
 

@@ -431,7 +431,7 @@ fn is_reverted(world: &World, id: OrderId) -> bool {
     const AFTER_ALL: u64 = 1 << 60;
     let mut reads: Vec<(u64, u64, bool)> = Vec::new();
     for attempt in &world.history.attempts {
-        if let (Op::FindOrder { order }, Some(Value::Paid(paid)), Some(complete)) =
+        if let (Op::FindOrder { order }, Some(Value::Order { paid, .. }), Some(complete)) =
             (attempt.invoke.op, attempt.value(), &attempt.complete)
             && order == id
         {

@@ -347,7 +347,10 @@ impl Shop {
                     Op::FindOrder {
                         order: row.order_id,
                     },
-                    Value::Paid(paid),
+                    Value::Order {
+                        paid,
+                        contents: row.contents(),
+                    },
                 )
             }
         };

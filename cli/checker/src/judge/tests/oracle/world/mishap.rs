@@ -324,7 +324,7 @@ fn misread(world: &mut World, dice: &mut Dice) {
     }
     let chosen = dice.roll(reads.len());
     match &mut *reads[chosen] {
-        Value::Paid(paid) => *paid = !*paid,
+        Value::Order { paid, .. } => *paid = !*paid,
         Value::Credit(balance) | Value::Stock(balance) => *balance = -1,
         Value::Created(_) => {}
     }
