@@ -102,5 +102,6 @@ async fn paid_orders_lose_a_line_or_their_owner_once(pool: PgPool) {
     assert_eq!(lines(pool, 0).await.len(), 1);
     let (_, total_cost, line_count) = order(pool, 0).await;
     assert_eq!((total_cost, line_count), (3, 1));
+    drop(connection);
     shop.close().await;
 }
