@@ -104,6 +104,8 @@ pub enum Wait {
     ForeignPrimary(String),
     /// It was primary, and the standbys may be electing one of themselves.
     ForElection,
+    /// There is no epoch left to lead in.
+    EpochsUsedUp,
     /// It was primary, and nobody can vouch for it.
     ForGrant(StandBack),
 }
@@ -130,10 +132,10 @@ pub fn decide(facts: &Facts, peers: &Peers) -> Decision {
 }
 
 fn alone(facts: &Facts) -> Decision {
-    let epoch = facts.durable.epoch + 1;
-    match &facts.data {
-        None => Decision::Initialise { epoch },
-        Some(_) => Decision::StartPrimary { epoch },
+    match (gate::next_epoch(facts.durable.epoch), &facts.data) {
+        (None, _) => Decision::Wait(Wait::EpochsUsedUp),
+        (Some(epoch), None) => Decision::Initialise { epoch },
+        (Some(epoch), Some(_)) => Decision::StartPrimary { epoch },
     }
 }
 
@@ -167,8 +169,9 @@ fn without_data(facts: &Facts, peers: &Peers) -> Decision {
             .map(|peer| peer.epoch)
             .max()
             .unwrap_or(0);
-        return Decision::Initialise {
-            epoch: facts.durable.epoch.max(heard) + 1,
+        return match gate::next_epoch(facts.durable.epoch.max(heard)) {
+            Some(epoch) => Decision::Initialise { epoch },
+            None => Decision::Wait(Wait::EpochsUsedUp),
         };
     }
     let unsure = peers.answered.len() < peers.count;
@@ -186,10 +189,8 @@ fn was_primary(facts: &Facts, peers: &Peers) -> Decision {
         && durable.epoch == 1
         && peers.answered.len() == peers.count
         && peers.answered.iter().all(|peer| !peer.has_data);
-    if never_joined {
-        return Decision::StartPrimary {
-            epoch: durable.epoch + 1,
-        };
+    if never_joined && let Some(epoch) = gate::next_epoch(durable.epoch) {
+        return Decision::StartPrimary { epoch };
     }
     if facts.waited < RESUME_AFTER {
         return Decision::Wait(Wait::ForElection);

@@ -6,6 +6,40 @@
 
 use protocol::db::{GrantRefusal, GrantRequest, NodeState, Position, Role, Takeover};
 
+/// So far above every epoch that a node has heard of may one be that it is asked for. A candidate asks for the epoch
+/// after the highest that it has heard of itself; it may have heard of more than the granter, as each grant that was
+/// promised and then refused uses one up, and a peer may be out of sight for a while. Candidacies are at least 150 ms
+/// apart. What is beyond all that would cost: a promotion leaves a file for each epoch that it skips.
+pub const EPOCHS_AHEAD_MAX: u64 = 1000;
+/// An epoch is also the number of a timeline, which has 32 bits.
+pub const EPOCH_MAX: u64 = 0xFFFF_FFFE;
+
+/// Whether a request can be that of a peer at all, whatever this node is. `heard` is the highest epoch that it has
+/// heard of, its own included.
+///
+/// # Errors
+/// Why not. Nothing is to be done for such a request, and nothing to be noted.
+pub fn admit(peers: &[String], heard: u64, request: &GrantRequest) -> Result<(), GrantRefusal> {
+    if !peers.contains(&request.candidate) {
+        return Err(GrantRefusal::Stranger);
+    }
+    let history = match request.action {
+        Takeover::Promote { position } => position.epoch,
+        Takeover::Resume { led } => led,
+    };
+    let most = heard.saturating_add(EPOCHS_AHEAD_MAX).min(EPOCH_MAX);
+    if request.epoch > most || history >= request.epoch {
+        return Err(GrantRefusal::Unbelievable);
+    }
+    Ok(())
+}
+
+/// The epoch after this one; `None`: there are no more.
+#[must_use]
+pub fn next_epoch(epoch: u64) -> Option<u64> {
+    epoch.checked_add(1).filter(|next| *next <= EPOCH_MAX)
+}
+
 /// What a node is when it is asked for a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -122,6 +156,8 @@ pub enum StandBack {
     PeerGoesFirst(String),
     /// Nobody who could grant answers.
     NobodyToAsk,
+    /// There is no epoch left to lead in.
+    EpochsUsedUp,
 }
 
 /// Whether a standby without a primary stands for promotion, given what its peers said just now.
@@ -182,9 +218,9 @@ fn asking(epoch: u64, ask: Vec<String>, peers: &[NodeState]) -> Candidacy {
         return Candidacy::StandBack(StandBack::NobodyToAsk);
     }
     let heard = peers.iter().map(|peer| peer.epoch).max().unwrap_or(0);
-    Candidacy::Ask {
-        epoch: epoch.max(heard) + 1,
-        peers: ask,
+    match next_epoch(epoch.max(heard)) {
+        Some(epoch) => Candidacy::Ask { epoch, peers: ask },
+        None => Candidacy::StandBack(StandBack::EpochsUsedUp),
     }
 }
 

@@ -12,28 +12,38 @@ use axum::{
 use protocol::db::{GrantAnswer, GrantRefusal, GrantRequest, NodeState, Role};
 use tokio::sync::oneshot;
 
-use crate::shared::{Request, Shared};
+use crate::{
+    gate,
+    peers::Peers,
+    shared::{Request, Shared},
+};
 
 /// A grant takes two synced writes and a reload; a peer waits a little longer than this.
 const GRANT_MAX: Duration = Duration::from_millis(1400);
 /// A promotion may have to wait for replay.
 const PROMOTE_MAX: Duration = Duration::from_secs(15);
 
+#[derive(Clone)]
+struct Face {
+    shared: Arc<Shared>,
+    peers: Peers,
+}
+
 /// The node's routes.
-pub fn router(shared: Arc<Shared>) -> Router {
+pub fn router(shared: Arc<Shared>, peers: Peers) -> Router {
     Router::new()
         .route("/state", get(state))
         .route("/grant", post(grant))
         .route("/promote", post(promote))
-        .with_state(shared)
+        .with_state(Face { shared, peers })
 }
 
-async fn state(State(shared): State<Arc<Shared>>) -> Json<NodeState> {
+async fn state(State(Face { shared, .. }): State<Face>) -> Json<NodeState> {
     Json(shared.state())
 }
 
 async fn grant(
-    State(shared): State<Arc<Shared>>,
+    State(Face { shared, peers }): State<Face>,
     Json(request): Json<GrantRequest>,
 ) -> Json<GrantAnswer> {
     let state = shared.state();
@@ -44,6 +54,11 @@ async fn grant(
             refusal: Some(refusal),
         })
     };
+    let heard = peers.highest_epoch().max(state.epoch);
+    if let Err(refusal) = gate::admit(peers.names(), heard, &request) {
+        tracing::warn!(candidate = ?request.candidate, epoch = request.epoch, heard, %refusal, "refused unheard");
+        return refuse(refusal);
+    }
     // The node's task is busy in these: it could only answer when the question is moot.
     match state.role {
         Role::Primary => return refuse(GrantRefusal::Primary),
@@ -67,7 +82,7 @@ async fn grant(
 }
 
 async fn promote(
-    State(shared): State<Arc<Shared>>,
+    State(Face { shared, .. }): State<Face>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
 ) -> (StatusCode, String) {
     if !from.ip().is_loopback() {

@@ -88,8 +88,8 @@ pub async fn run(
     let tasks = TaskTracker::new();
     // The helpers outlive the node's task, which still stops postgres.
     let helpers = CancellationToken::new();
-    let service =
-        http::router(Arc::clone(&shared)).into_make_service_with_connect_info::<SocketAddr>();
+    let service = http::router(Arc::clone(&shared), peers.clone())
+        .into_make_service_with_connect_info::<SocketAddr>();
     let closing = helpers.clone().cancelled_owned();
     tasks.spawn(async move {
         axum::serve(listener, service)

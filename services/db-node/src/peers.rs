@@ -72,6 +72,14 @@ impl Peers {
         fresh.map(|(state, _)| state.clone()).collect()
     }
 
+    /// The highest epoch that any peer ever told of; 0 before the first answer.
+    #[must_use]
+    pub fn highest_epoch(&self) -> u64 {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let epochs = heard.values().map(|(state, _)| state.epoch);
+        epochs.max().unwrap_or(0)
+    }
+
     /// Asks these peers for their accounts now; returns those that answer.
     pub async fn ask_all(&self, names: &[String]) -> Vec<NodeState> {
         let mut asks = JoinSet::new();

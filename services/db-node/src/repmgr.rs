@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     children::{self, Children},
     config::Config,
-    postgres::{config::Files, conninfo, session::Error},
+    postgres::{config::Files, conninfo, quoting::Unquotable, session::Error},
 };
 
 const RESTART_MIN: Duration = Duration::from_secs(2);
@@ -140,10 +140,11 @@ pub async fn register(
     nodes.push(me.clone());
     let ids: Vec<i32> = nodes.iter().map(|node| node.0).collect();
     let names: Vec<String> = nodes.iter().map(|node| node.1.clone()).collect();
-    let conninfos: Vec<String> = names
+    let conninfos: Result<Vec<String>, Unquotable> = names
         .iter()
         .map(|name| conninfo(name, &files.passfile(), "repmgr"))
         .collect();
+    let conninfos = conninfos?;
     let config_files = vec![files.repmgr().display().to_string(); nodes.len()];
     let query = sqlx::query(REGISTER)
         .bind(ids)

@@ -12,7 +12,7 @@ use protocol::{
 };
 use service_core::{
     kafka::Producer,
-    postgres::{Database, Limits, Tx, TxError, barrier, read, serializable_after},
+    postgres::{Database, Limits, Tx, TxError, barrier, read_lately, serializable_after},
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -251,7 +251,7 @@ async fn decide(
 /// Publishes what the sagas are waiting for now. Their orders' lines are read only here, outside the
 /// transaction: they are closed to changes by now, and nobody's turn is taken up.
 async fn publish(db: &Database, producer: &Producer, ids: &[SagaId]) -> anyhow::Result<()> {
-    let (sagas, reservations) = read(db, |tx| {
+    let (sagas, reservations) = read_lately(db, |tx| {
         Box::pin(async move {
             let (sagas, reservations) = checkout::sagas_with_reservations(tx, ids).await?;
             if sagas.iter().any(|saga| saga.state != State::Reserving) {

@@ -11,7 +11,7 @@ use std::{
 use protocol::saga::{CHECKOUT_ENDED_CHANNEL, CheckoutEnded};
 use service_core::{
     cache::{Publisher, Subscriber},
-    postgres::{Database, TxError, barrier, read},
+    postgres::{Database, TxError, barrier, read_lately},
 };
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 
@@ -164,7 +164,7 @@ pub async fn ask(
         return Ok(());
     }
     let ids = &ids;
-    let ended = read(db, |tx| {
+    let ended = read_lately(db, |tx| {
         Box::pin(async move {
             let ended = checkout::ended(tx, ids).await?;
             if !ended.is_empty() {

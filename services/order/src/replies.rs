@@ -17,6 +17,7 @@ use crate::{
     store::{
         self,
         checkout::{self, Saga},
+        misdeeds,
     },
     waiting::Waiting,
 };
@@ -127,6 +128,9 @@ impl LaneWorker for Replies {
         }
         if planted::is(Bug::RevertPaid) {
             checkout::revert_paid(tx).await?;
+        }
+        if planted::is(Bug::LoseLine) || planted::is(Bug::StealOrder) {
+            misdeeds::wrong_the_paid(tx).await?;
         }
         let ids = checkout::silent(tx, REPUBLISH_MAX).await?;
         self.republish(tx, &ids).await

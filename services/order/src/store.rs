@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod cart;
 pub mod checkout;
+pub mod misdeeds;
 
 use protocol::{ItemId, Quantity, saga::Line, saga::Refusal};
 

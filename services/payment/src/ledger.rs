@@ -7,7 +7,7 @@ use protocol::{
     Credits, OrderId, SagaId, UserId,
     saga::{Event, PaymentCommand, PaymentStep, Refusal, RefusalCode, Reply},
 };
-use service_core::inbox::Answered;
+use service_core::inbox::{Answered, Asked, Given};
 
 pub const CHARGE: &str = "charge";
 pub const REFUND: &str = "refund";
@@ -18,7 +18,7 @@ pub struct Accounts {
     /// The credit of every user that the batch may touch; one that is missing does not exist.
     pub credit: BTreeMap<UserId, i64>,
     /// Replies given earlier, by saga and step.
-    pub answered: HashMap<(SagaId, &'static str), Reply>,
+    pub answered: HashMap<(SagaId, &'static str), Given>,
     /// What each saga that may be refunded has been charged.
     pub charged: HashMap<SagaId, (UserId, Credits)>,
 }
@@ -39,8 +39,10 @@ pub struct Effects {
     pub deltas: BTreeMap<UserId, i64>,
     pub movements: Vec<Movement>,
     pub answered: Vec<Answered>,
-    /// One for each command, in their order.
+    /// One for each command that is no poison, in their order.
     pub replies: Vec<Reply>,
+    /// Commands that differ from the one that was answered for their saga's step: they are not answered.
+    pub poison: Vec<(SagaId, &'static str)>,
 }
 
 /// Applies the commands, each with its offset in the lane, one after the other.
@@ -64,13 +66,21 @@ struct Batch {
 
 impl Batch {
     fn command(&mut self, offset: i64, command: &PaymentCommand) {
-        let step = match command.step {
-            PaymentStep::Charge { .. } => CHARGE,
-            PaymentStep::Refund => REFUND,
+        let order = command.order_id.0;
+        let (step, asked) = match command.step {
+            PaymentStep::Charge { user_id, amount } => {
+                (CHARGE, Asked::of([order, user_id.0, amount.0]))
+            }
+            PaymentStep::Refund => (REFUND, Asked::of([order])),
         };
+        let asked = Some(asked);
         let answered = self.accounts.answered.get(&(command.saga_id, step));
         let reply = match answered.filter(|_| !planted::is(Bug::SkipPaymentDedup)) {
-            Some(reply) => reply.clone(),
+            Some(given) if given.is_to(asked) => given.reply.clone(),
+            Some(_) => {
+                self.effects.poison.push((command.saga_id, step));
+                return;
+            }
             None => {
                 let event = match command.step {
                     PaymentStep::Charge { user_id, amount } => {
@@ -78,7 +88,7 @@ impl Batch {
                     }
                     PaymentStep::Refund => self.refund(offset, command),
                 };
-                self.answer(offset, command, step, event)
+                self.answer(offset, command, (step, asked), event)
             }
         };
         self.effects.replies.push(reply);
@@ -122,7 +132,9 @@ impl Batch {
                 code: RefusalCode::Barred,
                 message: "The payment was refunded before it was made".into(),
             };
-            self.answer(offset, command, CHARGE, Event::ChargeRefused { refusal });
+            let event = Event::ChargeRefused { refusal };
+            // It has not come, so nobody knows what it will ask for.
+            self.answer(offset, command, (CHARGE, None), event);
         }
         if let Some((user_id, amount)) = self.accounts.charged.remove(&command.saga_id) {
             self.shift(command, user_id, amount.0);
@@ -149,7 +161,7 @@ impl Batch {
         &mut self,
         offset: i64,
         command: &PaymentCommand,
-        step: &'static str,
+        (step, asked): (&'static str, Option<Asked>),
         event: Event,
     ) -> Reply {
         let reply = Reply {
@@ -158,12 +170,17 @@ impl Batch {
             event,
         };
         let answered = &mut self.accounts.answered;
-        let before = answered.insert((command.saga_id, step), reply.clone());
+        let given = Given {
+            asked,
+            reply: reply.clone(),
+        };
+        let before = answered.insert((command.saga_id, step), given);
         // Only a planted bug answers what was answered before.
         if before.is_none() {
             self.effects.answered.push(Answered {
                 saga_id: command.saga_id.0,
                 step,
+                asked,
                 reply: reply.clone(),
                 lane_offset: offset,
             });

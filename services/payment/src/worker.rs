@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 use planted::Bug;
 use protocol::{
     Credits, SagaId, UserId,
-    saga::{ORDER_REPLIES, PaymentCommand, PaymentStep, Reply},
+    saga::{ORDER_REPLIES, PAYMENT_COMMANDS, PaymentCommand, PaymentStep, Reply},
 };
 use service_core::{
     inbox,
@@ -32,6 +32,7 @@ impl LaneWorker for Worker {
         let accounts = load(tx, &commands).await?;
         let effects = ledger::apply(accounts, &commands);
         store(tx, &effects).await?;
+        inbox::report_poison(PAYMENT_COMMANDS, &effects.poison);
         records(&effects.replies)
     }
 
@@ -60,13 +61,13 @@ async fn load(
 ) -> Result<Accounts, ApplyError> {
     let mut accounts = Accounts::default();
     let saga_ids: Vec<i64> = commands.iter().map(|(_, c)| c.saga_id.0).collect();
-    for (saga_id, step, reply) in inbox::known(tx, &saga_ids).await? {
+    for (saga_id, step, given) in inbox::known(tx, &saga_ids).await? {
         let step = match step.as_str() {
             CHARGE => CHARGE,
             REFUND => REFUND,
             other => return Err(ApplyError::Corrupt(format!("inbox step {other:?}"))),
         };
-        accounts.answered.insert((SagaId(saga_id), step), reply);
+        accounts.answered.insert((saga_id, step), given);
     }
     let mut users = BTreeSet::new();
     let mut refunding = Vec::new();
@@ -123,8 +124,8 @@ async fn store(tx: &mut PgConnection, effects: &Effects) -> Result<(), ApplyErro
              insert into payment_movement (saga_id, order_id, user_id, delta)
              select * from unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
          )
-         insert into inbox (saga_id, step, reply, lane_offset)
-         select * from unnest($7::bigint[], $8::text[], $9::jsonb[], $10::bigint[])",
+         insert into inbox (saga_id, step, asked, reply, lane_offset)
+         select * from unnest($7::bigint[], $8::text[], $9::bigint[], $10::jsonb[], $11::bigint[])",
     )
     .bind(effects.deltas.keys().map(|id| id.0).collect::<Vec<i64>>())
     .bind(effects.deltas.values().copied().collect::<Vec<i64>>())
@@ -134,6 +135,7 @@ async fn store(tx: &mut PgConnection, effects: &Effects) -> Result<(), ApplyErro
     .bind(column(|movement| movement.delta))
     .bind(answered.saga_ids)
     .bind(answered.steps)
+    .bind(answered.asked)
     .bind(answered.replies)
     .bind(answered.lane_offsets)
     .execute(tx)

@@ -48,4 +48,18 @@ pub enum Bug {
     TwoPrimaries,
     /// Commits wait for no standby, and the order primary sends its standbys nothing for most of the time.
     Asynchronous,
+    /// One addItem in ten is acknowledged and forgotten.
+    ForgetAddItem,
+    /// One addItem in ten is applied twice.
+    DoubleAddItem,
+    /// One order in ten loses its first line, with what that cost, a while after it was paid.
+    LoseLine,
+    /// Twice a second the item that was sold last becomes dearer by 1.
+    AlterPrice,
+    /// One create in ten is answered with the id that the create before it was given.
+    ReuseOrderId,
+    /// One order in ten belongs to another user a while after it was paid.
+    StealOrder,
+    /// Reads keep to the first primary that the process ever knew, and nobody confirms them.
+    DeposedReads,
 }

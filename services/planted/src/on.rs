@@ -11,7 +11,7 @@ use crate::Bug;
 /// Names the bug. A program that looks for planted code in an executable looks for this as well.
 const VARIABLE: &str = "WEBSHOP_PLANTED";
 
-const NAMES: [(&str, Bug); 16] = [
+const NAMES: [(&str, Bug); 23] = [
     ("publish-twice", Bug::PublishTwice),
     ("skip-stock-dedup", Bug::SkipStockDedup),
     ("skip-payment-dedup", Bug::SkipPaymentDedup),
@@ -28,6 +28,13 @@ const NAMES: [(&str, Bug); 16] = [
     ("stall-standby", Bug::StallStandby),
     ("two-primaries", Bug::TwoPrimaries),
     ("asynchronous", Bug::Asynchronous),
+    ("forget-add-item", Bug::ForgetAddItem),
+    ("double-add-item", Bug::DoubleAddItem),
+    ("lose-line", Bug::LoseLine),
+    ("alter-price", Bug::AlterPrice),
+    ("reuse-order-id", Bug::ReuseOrderId),
+    ("steal-order", Bug::StealOrder),
+    ("deposed-reads", Bug::DeposedReads),
 ];
 
 static PLANTED: OnceLock<Bug> = OnceLock::new();

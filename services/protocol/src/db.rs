@@ -169,6 +169,10 @@ pub enum GrantRefusal {
     NoData,
     /// Its PostgreSQL is not up yet, so it cannot tell what it holds.
     NotReady,
+    /// The candidate is none of its peers.
+    Stranger,
+    /// No candidate can have come to such an epoch, or to such a history, in the ordinary way.
+    Unbelievable,
 }
 
 impl fmt::Display for GrantRefusal {
@@ -181,6 +185,8 @@ impl fmt::Display for GrantRefusal {
             Self::MoreHistory => "it holds more history",
             Self::NoData => "it has no data to vouch for",
             Self::NotReady => "its PostgreSQL is not up",
+            Self::Stranger => "the candidate is none of its peers",
+            Self::Unbelievable => "no candidate comes to such an epoch",
         })
     }
 }

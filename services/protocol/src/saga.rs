@@ -21,6 +21,9 @@ pub const TOPICS: [&str; 3] = [STOCK_COMMANDS, PAYMENT_COMMANDS, ORDER_REPLIES];
 /// One message is a JSON array of [`CheckoutEnded`].
 pub const CHECKOUT_ENDED_CHANNEL: &str = "checkout.ended";
 
+/// The most lines that an order may have, and so a [`StockStep::Reserve`]: one message to the brokers of some 50 kB.
+pub const LINES_MAX: i64 = 1000;
+
 /// One item of an order: how many pieces of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
@@ -43,6 +46,8 @@ pub struct StockCommand {
 pub enum StockStep {
     /// Take every line or none of them. Each item stands in at most one line.
     Reserve { lines: Vec<Line> },
+    /// Answer `Reserve` as refused, unless it has been answered: its own command is too large for the brokers.
+    Decline { refusal: Refusal },
     /// Give back what `Reserve` took, if it took anything, and bar it from running later.
     Release,
 }

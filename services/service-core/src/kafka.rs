@@ -30,6 +30,8 @@ pub struct Record {
     /// The saga's id: decides the partition, where a topic has many.
     pub key: i64,
     pub payload: Vec<u8>,
+    /// Published in its place, should it be too large for the brokers: it never gets any smaller.
+    pub instead: Option<Box<Self>>,
 }
 
 impl Record {
@@ -44,7 +46,15 @@ impl Record {
             topic,
             key,
             payload,
+            instead: None,
         })
+    }
+
+    /// The record with one that takes its place where it is too large.
+    #[must_use]
+    pub fn or_else(mut self, instead: Self) -> Self {
+        self.instead = Some(Box::new(instead));
+        self
     }
 }
 

@@ -1,6 +1,8 @@
 //! The database behind a service: whichever of its nodes is the primary right now.
 
 mod failure;
+mod leadership;
+mod reading;
 mod route;
 mod tx;
 
@@ -17,10 +19,12 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use failure::{Failure, sqlstate};
+pub use reading::{read, read_lately};
 pub use route::Route;
 pub(crate) use tx::{Body, backoff, commit};
-pub use tx::{Limits, Tx, TxError, barrier, read, serializable, serializable_after};
+pub use tx::{Limits, Tx, TxError, barrier, serializable, serializable_after};
 
+use self::leadership::Node;
 use crate::config::{Common, DbRoute};
 
 const POOL_CONNECTIONS_MAX: u32 = 16;
@@ -76,21 +80,24 @@ impl Database {
                 .clone()
                 .host(pool_host.as_ref().unwrap_or(first_host)),
         );
-        let urls = config.db_hosts.iter();
-        let urls = urls.map(|host| format!("http://{host}:{DB_NODE_PORT}/state"));
+        let hosts = config.db_hosts.iter();
+        let nodes = hosts.map(|host| Node {
+            name: host.clone(),
+            url: format!("http://{host}:{DB_NODE_PORT}/state"),
+        });
         let target = route::Target { options, pool_host };
-        Self::watching(urls.collect(), target, first, config.max_retry)
+        Self::watching(nodes.collect(), target, first, config.max_retry)
     }
 
     fn watching(
-        urls: Vec<String>,
+        nodes: Vec<Node>,
         target: route::Target,
         first: PgPool,
         max_retry: u32,
     ) -> anyhow::Result<Self> {
         let suspect = Arc::new(Notify::new());
         let stop = CancellationToken::new();
-        let routes = route::watch(urls, target, &suspect, &stop)?;
+        let routes = route::watch(nodes, target, &suspect, &stop)?;
         Ok(Self {
             routes,
             suspect,

@@ -7,7 +7,7 @@ use protocol::{
     ItemId, OrderId, SagaId,
     saga::{Event, Line, Refusal, RefusalCode, Reply, StockCommand, StockStep},
 };
-use service_core::inbox::Answered;
+use service_core::inbox::{Answered, Asked, Given};
 
 pub const RESERVE: &str = "reserve";
 pub const RELEASE: &str = "release";
@@ -18,7 +18,7 @@ pub struct Shelves {
     /// Pieces in stock of every item that the batch may touch; an item that is missing does not exist.
     pub stock: BTreeMap<ItemId, i64>,
     /// Replies given earlier, by saga and step.
-    pub answered: HashMap<(SagaId, &'static str), Reply>,
+    pub answered: HashMap<(SagaId, &'static str), Given>,
     /// What each saga that may be released holds.
     pub held: HashMap<SagaId, Vec<Line>>,
 }
@@ -39,8 +39,10 @@ pub struct Effects {
     pub deltas: BTreeMap<ItemId, i64>,
     pub movements: Vec<Movement>,
     pub answered: Vec<Answered>,
-    /// One for each command, in their order.
+    /// One for each command that is no poison, in their order.
     pub replies: Vec<Reply>,
+    /// Commands that differ from the one that was answered for their saga's step: they are not answered.
+    pub poison: Vec<(SagaId, &'static str)>,
 }
 
 /// Applies the commands, each with its offset in the lane, one after the other.
@@ -57,6 +59,22 @@ pub fn apply(shelves: Shelves, commands: &[(i64, StockCommand)]) -> Effects {
     batch.effects
 }
 
+/// The step that a command is answered for, and what it asks for.
+fn asked(command: &StockCommand) -> (&'static str, Option<Asked>) {
+    let order = command.order_id.0;
+    match &command.step {
+        StockStep::Reserve { lines } => {
+            let lines = lines
+                .iter()
+                .flat_map(|line| [line.item_id.0, line.quantity.0]);
+            (RESERVE, Some(Asked::of([order].into_iter().chain(lines))))
+        }
+        // It stands for a reservation that it does not tell.
+        StockStep::Decline { .. } => (RESERVE, None),
+        StockStep::Release => (RELEASE, Some(Asked::of([order]))),
+    }
+}
+
 struct Batch {
     shelves: Shelves,
     effects: Effects,
@@ -64,19 +82,23 @@ struct Batch {
 
 impl Batch {
     fn command(&mut self, offset: i64, command: &StockCommand) {
-        let step = match command.step {
-            StockStep::Reserve { .. } => RESERVE,
-            StockStep::Release => RELEASE,
-        };
+        let (step, asked) = asked(command);
         let answered = self.shelves.answered.get(&(command.saga_id, step));
         let reply = match answered.filter(|_| !planted::is(Bug::SkipStockDedup)) {
-            Some(reply) => reply.clone(),
+            Some(given) if given.is_to(asked) => given.reply.clone(),
+            Some(_) => {
+                self.effects.poison.push((command.saga_id, step));
+                return;
+            }
             None => {
                 let event = match &command.step {
                     StockStep::Reserve { lines } => self.reserve(command, lines),
+                    StockStep::Decline { refusal } => Event::ReserveRefused {
+                        refusal: refusal.clone(),
+                    },
                     StockStep::Release => self.release(offset, command),
                 };
-                self.answer(offset, command, step, event)
+                self.answer(offset, command, (step, asked), event)
             }
         };
         self.effects.replies.push(reply);
@@ -137,7 +159,9 @@ impl Batch {
                 code: RefusalCode::Barred,
                 message: "The reservation was released before it was made".into(),
             };
-            self.answer(offset, command, RESERVE, Event::ReserveRefused { refusal });
+            let event = Event::ReserveRefused { refusal };
+            // It has not come, so nobody knows what it will ask for.
+            self.answer(offset, command, (RESERVE, None), event);
         }
         for line in self
             .shelves
@@ -176,7 +200,7 @@ impl Batch {
         &mut self,
         offset: i64,
         command: &StockCommand,
-        step: &'static str,
+        (step, asked): (&'static str, Option<Asked>),
         event: Event,
     ) -> Reply {
         let reply = Reply {
@@ -185,12 +209,17 @@ impl Batch {
             event,
         };
         let answered = &mut self.shelves.answered;
-        let before = answered.insert((command.saga_id, step), reply.clone());
+        let given = Given {
+            asked,
+            reply: reply.clone(),
+        };
+        let before = answered.insert((command.saga_id, step), given);
         // Only a planted bug answers what was answered before.
         if before.is_none() {
             self.effects.answered.push(Answered {
                 saga_id: command.saga_id.0,
                 step,
+                asked,
                 reply: reply.clone(),
                 lane_offset: offset,
             });

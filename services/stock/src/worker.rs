@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
+use planted::Bug;
 use protocol::{
     ItemId, Quantity, SagaId,
-    saga::{Line, ORDER_REPLIES, Reply, StockCommand, StockStep},
+    saga::{Line, ORDER_REPLIES, Reply, STOCK_COMMANDS, StockCommand, StockStep},
 };
 use service_core::{
     inbox,
@@ -31,6 +32,7 @@ impl LaneWorker for Worker {
         let shelves = load(tx, &commands).await?;
         let effects = reservation::apply(shelves, &commands);
         store(tx, &effects).await?;
+        inbox::report_poison(STOCK_COMMANDS, &effects.poison);
         records(&effects.replies)
     }
 
@@ -41,6 +43,26 @@ impl LaneWorker for Worker {
     ) -> Result<Vec<Record>, ApplyError> {
         records(&inbox::answered_at(tx, unpublished).await?)
     }
+
+    async fn tick(&mut self, tx: &mut PgConnection) -> Result<Vec<Record>, ApplyError> {
+        if planted::is(Bug::AlterPrice) {
+            alter_price(tx).await?;
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// The planted bug: what was sold a moment ago becomes dearer.
+async fn alter_price(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update item set price = price + 1 where item_id = (
+             select item_id from stock_movement
+             where delta < 0 and recorded_at > clock_timestamp() - interval '1 second'
+             order by movement_id desc limit 1)",
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 fn records(replies: &[Reply]) -> Result<Vec<Record>, ApplyError> {
@@ -57,19 +79,20 @@ async fn load(
 ) -> Result<Shelves, ApplyError> {
     let mut shelves = Shelves::default();
     let saga_ids: Vec<i64> = commands.iter().map(|(_, c)| c.saga_id.0).collect();
-    for (saga_id, step, reply) in inbox::known(tx, &saga_ids).await? {
+    for (saga_id, step, given) in inbox::known(tx, &saga_ids).await? {
         let step = match step.as_str() {
             RESERVE => RESERVE,
             RELEASE => RELEASE,
             other => return Err(ApplyError::Corrupt(format!("inbox step {other:?}"))),
         };
-        shelves.answered.insert((SagaId(saga_id), step), reply);
+        shelves.answered.insert((saga_id, step), given);
     }
     let mut items = BTreeSet::new();
     let mut releasing = Vec::new();
     for (_, command) in commands {
         match &command.step {
             StockStep::Reserve { lines } => items.extend(lines.iter().map(|line| line.item_id.0)),
+            StockStep::Decline { .. } => {}
             StockStep::Release => releasing.push(command.saga_id.0),
         }
     }
@@ -120,8 +143,8 @@ async fn store(tx: &mut PgConnection, effects: &Effects) -> Result<(), ApplyErro
              insert into stock_movement (saga_id, order_id, item_id, delta)
              select * from unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
          )
-         insert into inbox (saga_id, step, reply, lane_offset)
-         select * from unnest($7::bigint[], $8::text[], $9::jsonb[], $10::bigint[])",
+         insert into inbox (saga_id, step, asked, reply, lane_offset)
+         select * from unnest($7::bigint[], $8::text[], $9::bigint[], $10::jsonb[], $11::bigint[])",
     )
     .bind(effects.deltas.keys().map(|id| id.0).collect::<Vec<i64>>())
     .bind(effects.deltas.values().copied().collect::<Vec<i64>>())
@@ -131,6 +154,7 @@ async fn store(tx: &mut PgConnection, effects: &Effects) -> Result<(), ApplyErro
     .bind(column(|movement| movement.delta))
     .bind(answered.saga_ids)
     .bind(answered.steps)
+    .bind(answered.asked)
     .bind(answered.replies)
     .bind(answered.lane_offsets)
     .execute(tx)

@@ -15,7 +15,10 @@ use super::{
     Node,
     standby::{End, Standby},
 };
-use crate::postgres::session::{self, Error};
+use crate::{
+    gate,
+    postgres::session::{self, Error},
+};
 
 /// The node that misbehaves as a standby.
 const STANDBY: &str = "stock-db-2";
@@ -41,7 +44,9 @@ impl Node {
         let Some(snapshot) = standby.last else {
             return Ok(None);
         };
-        let epoch = self.store.current().epoch + 1;
+        let Some(epoch) = gate::next_epoch(self.store.current().epoch) else {
+            return Ok(None);
+        };
         self.promote(standby, epoch, snapshot.position).await?;
         Ok(Some(End::Lead { epoch }))
     }

@@ -10,6 +10,7 @@ use std::{
 
 use planted::Bug;
 
+use super::quoting::{Unquotable, identifier, setting};
 use crate::config::{Config, Secrets};
 
 /// Replaces a file in one step, for the server never to read half of it. Not synced: every start writes these
@@ -64,17 +65,17 @@ impl Files {
     /// Writes everything that does not change while the node runs.
     ///
     /// # Errors
-    /// A file cannot be written.
+    /// A file cannot be written, or a name or path of the node's own settings not be quoted.
     pub fn write_static(&self) -> io::Result<()> {
         let conf = self.config.conf();
         fs::create_dir_all(&conf)?;
         fs::set_permissions(&conf, Permissions::from_mode(0o700))?;
         fs::create_dir_all(&self.config.socket_dir)?;
-        replace(&self.main(), self.postgresql_conf().as_bytes())?;
+        replace(&self.main(), self.postgresql_conf()?.as_bytes())?;
         replace(&conf.join("pg_hba.conf"), HBA.as_bytes())?;
         replace(&conf.join("pg_ident.conf"), IDENT.as_bytes())?;
         self.write_passfile(&self.passfile())?;
-        replace(&self.repmgr(), self.repmgr_conf().as_bytes())
+        replace(&self.repmgr(), self.repmgr_conf()?.as_bytes())
     }
 
     /// Writes whom this node follows. The server has to be told to read it.
@@ -84,8 +85,9 @@ impl Files {
     /// on no new connection to an older primary comes about, whenever the server reads its configuration.
     ///
     /// # Errors
-    /// A file cannot be written or removed.
+    /// A file cannot be written or removed, or the primary's name not be quoted: nothing has changed then.
     pub fn write_stance(&self, stance: &Stance) -> io::Result<()> {
+        let dynamic_conf = self.dynamic_conf(stance)?;
         let keep = match stance {
             Stance::Following { epoch, .. } => Some(self.walreceiver_passfile(*epoch)),
             Stance::Apart | Stance::Leading => None,
@@ -104,7 +106,7 @@ impl Files {
         }
         replace(
             &self.config.conf().join("dynamic.conf"),
-            self.dynamic_conf(stance).as_bytes(),
+            dynamic_conf.as_bytes(),
         )
     }
 
@@ -119,17 +121,20 @@ impl Files {
         )
     }
 
-    fn dynamic_conf(&self, stance: &Stance) -> String {
+    fn dynamic_conf(&self, stance: &Stance) -> Result<String, Unquotable> {
         let (conninfo, read_only) = match stance {
             Stance::Following { primary, epoch } => {
                 let passfile = self.walreceiver_passfile(*epoch);
-                let conninfo = super::conninfo(primary, &passfile, &self.config.node_name);
+                let conninfo = super::conninfo(primary, &passfile, &self.config.node_name)?;
                 (format!("{conninfo} target_session_attrs=primary"), "on")
             }
             Stance::Apart => (String::new(), "on"),
             Stance::Leading => (String::new(), "off"),
         };
-        format!("primary_conninfo = '{conninfo}'\ndefault_transaction_read_only = {read_only}\n")
+        let conninfo = setting(&conninfo)?;
+        Ok(format!(
+            "primary_conninfo = {conninfo}\ndefault_transaction_read_only = {read_only}\n"
+        ))
     }
 
     fn synchronous_standbys(&self) -> String {
@@ -138,48 +143,55 @@ impl Files {
         if peers.is_empty() || !waits {
             return String::new();
         }
-        let quoted: Vec<String> = peers.iter().map(|peer| format!("\"{peer}\"")).collect();
+        let quoted: Vec<String> = peers.iter().map(|peer| identifier(peer)).collect();
         format!("ANY 1 ({})", quoted.join(","))
     }
 
-    fn postgresql_conf(&self) -> String {
+    fn postgresql_conf(&self) -> Result<String, Unquotable> {
         let Config {
             node_name,
             socket_dir,
             ..
         } = &self.config;
         let (data, conf) = (self.config.data(), self.config.conf());
-        format!(
-            "data_directory = '{data}'\nhba_file = '{conf}/pg_hba.conf'\nident_file = '{conf}/pg_ident.conf'\n\
-             cluster_name = '{node_name}'\nunix_socket_directories = '{socket}'\n\
-             synchronous_standby_names = '{standbys}'\n{STATIC}include 'dynamic.conf'\n",
-            data = data.display(),
-            conf = conf.display(),
-            socket = socket_dir.display(),
-            standbys = self.synchronous_standbys(),
-        )
+        Ok(format!(
+            "data_directory = {data}\nhba_file = {hba}\nident_file = {ident}\n\
+             cluster_name = {node_name}\nunix_socket_directories = {socket}\n\
+             synchronous_standby_names = {standbys}\n{STATIC}include 'dynamic.conf'\n",
+            data = path(&data)?,
+            hba = path(&conf.join("pg_hba.conf"))?,
+            ident = path(&conf.join("pg_ident.conf"))?,
+            node_name = setting(node_name)?,
+            socket = path(socket_dir)?,
+            standbys = setting(&self.synchronous_standbys())?,
+        ))
     }
 
-    fn repmgr_conf(&self) -> String {
+    fn repmgr_conf(&self) -> Result<String, Unquotable> {
         let Config {
             node_name,
             node_id,
             pg_bin,
             ..
         } = &self.config;
-        format!(
-            "node_id={id}\nnode_name='{node_name}'\nconninfo='{conninfo}'\ndata_directory='{data}'\n\
-             config_directory='{conf}'\npg_bindir='{bin}'\npassfile='{passfile}'\n{REPMGR}\
+        Ok(format!(
+            "node_id={id}\nnode_name={node_name}\nconninfo={conninfo}\ndata_directory={data}\n\
+             config_directory={conf}\npg_bindir={bin}\npassfile={passfile}\n{REPMGR}\
              promote_command='/usr/local/bin/db-node promote'\nfollow_command='/bin/true'\n",
             // repmgr counts from one.
             id = u32::from(*node_id) + 1,
-            conninfo = super::conninfo(node_name, &self.passfile(), "repmgr"),
-            data = self.config.data().display(),
-            conf = self.config.conf().display(),
-            bin = pg_bin.display(),
-            passfile = self.passfile().display(),
-        )
+            conninfo = setting(&super::conninfo(node_name, &self.passfile(), "repmgr")?)?,
+            node_name = setting(node_name)?,
+            data = path(&self.config.data())?,
+            conf = path(&self.config.conf())?,
+            bin = path(pg_bin)?,
+            passfile = path(&self.passfile())?,
+        ))
     }
+}
+
+fn path(path: &Path) -> Result<String, Unquotable> {
+    setting(&path.to_string_lossy())
 }
 
 const HBA: &str = "\

@@ -142,7 +142,7 @@ impl DataFiles {
             .args(["-X", "stream", "-c", "fast", "--no-manifest"]);
         command
             .arg("-d")
-            .arg(self.conninfo(primary, "pg_basebackup"));
+            .arg(self.conninfo(primary, "pg_basebackup")?);
         self.run("pg_basebackup", &mut command, COPY_MAX).await?;
         Ok(make_standby(&new)?)
     }
@@ -178,7 +178,7 @@ impl DataFiles {
         command.arg("-D").arg(&data);
         command
             .arg("--source-server")
-            .arg(self.conninfo(primary, "pg_rewind"));
+            .arg(self.conninfo(primary, "pg_rewind")?);
         command.arg("--config-file").arg(self.files.main());
         let told = self.run("pg_rewind", &mut command, COPY_MAX).await?;
         make_standby(&data)?;
@@ -228,8 +228,8 @@ impl DataFiles {
         }
     }
 
-    fn conninfo(&self, host: &str, application: &str) -> String {
-        super::conninfo(host, &self.files.passfile(), application)
+    fn conninfo(&self, host: &str, application: &str) -> io::Result<String> {
+        Ok(super::conninfo(host, &self.files.passfile(), application)?)
     }
 
     fn program(&self, name: &str) -> Command {

@@ -9,6 +9,8 @@ use sqlx::{
 };
 use tokio::time::{sleep, timeout};
 
+use super::quoting::Unquotable;
+
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 const QUERY_MAX: Duration = Duration::from_secs(2);
 /// Replay of what was received has to end first.
@@ -26,6 +28,8 @@ pub enum Error {
     Sql(#[from] sqlx::Error),
     #[error("the database did not answer in time")]
     Timeout,
+    #[error("how a node is reached")]
+    Conninfo(#[from] Unquotable),
 }
 
 impl Error {
@@ -36,7 +40,7 @@ impl Error {
             Self::Sql(sqlx::Error::Database(error)) => {
                 matches!(error.code().as_deref(), Some(NO_DATABASE | NO_TABLE))
             }
-            Self::Sql(_) | Self::Timeout => false,
+            Self::Sql(_) | Self::Timeout | Self::Conninfo(_) => false,
         }
     }
 }

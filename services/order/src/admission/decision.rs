@@ -2,7 +2,7 @@
 
 use protocol::{
     OrderId, SagaId,
-    saga::{Refusal, RefusalCode},
+    saga::{LINES_MAX, Refusal, RefusalCode},
 };
 
 use crate::store::checkout::{Age, Open, Standing};
@@ -32,8 +32,13 @@ pub fn decide(order_id: OrderId, standing: Option<&Standing>) -> Decision {
         Decision::AlreadyPaid
     } else if let Some(open) = standing.open {
         Decision::Wait(open)
+    } else if standing.lines > LINES_MAX {
+        reject(
+            RefusalCode::BadRequest,
+            format!("Order: {order_id} has more than {LINES_MAX} lines"),
+        )
     } else {
-        // Neither paid nor open, and yet it could not be started.
+        // Neither paid nor open nor too long, and yet it could not be started.
         reject(
             RefusalCode::EmptyOrder,
             format!("Order: {order_id} is empty"),
@@ -73,6 +78,7 @@ mod tests {
             order_id: ORDER,
             paid,
             open,
+            lines: 0,
         }
     }
 
@@ -96,6 +102,18 @@ mod tests {
         assert_eq!(code(decide(ORDER, None)), Some(RefusalCode::NotFound));
         let empty = decide(ORDER, Some(&standing(false, None)));
         assert_eq!(code(empty), Some(RefusalCode::EmptyOrder));
+    }
+
+    #[test]
+    fn an_order_of_too_many_lines_is_rejected_for_good() {
+        let lines = |lines| Standing {
+            lines,
+            ..standing(false, None)
+        };
+        let most = decide(ORDER, Some(&lines(LINES_MAX)));
+        assert_eq!(code(most), Some(RefusalCode::EmptyOrder));
+        let more = decide(ORDER, Some(&lines(LINES_MAX + 1)));
+        assert_eq!(code(more), Some(RefusalCode::BadRequest));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Orders before they are checked out.
 
 use axum::{Json, extract::State, response::Response};
+use planted::Bug;
 use protocol::{
     ItemId, OrderId, Quantity, UserId,
     http::{BatchInitialised, Order, OrderCreated, Rejection},
     money::AMOUNT_MAX,
-    saga::RefusalCode,
+    saga::{LINES_MAX, RefusalCode},
 };
 use service_core::{
     http::{ApiError, Segments, parse, rejection, whole_up_to},
@@ -18,6 +19,7 @@ use crate::store::{
     self,
     batch::{self, Plan},
     cart::{self, Added, Addition},
+    misdeeds,
 };
 
 /// More orders than this are not made by one request.
@@ -98,6 +100,9 @@ async fn add(tx: &mut Tx<'_>, addition: Addition) -> Result<String, TxError<Reje
     } = addition;
     let refused = match cart::add(tx, addition).await? {
         Added::Total(total) => {
+            if planted::is(Bug::ForgetAddItem) || planted::is(Bug::DoubleAddItem) {
+                misdeeds::after_adding(tx, addition).await?;
+            }
             return Ok(format!(
                 "Item: {item_id} added to: {order_id} price updated to: {total}"
             ));
@@ -109,6 +114,10 @@ async fn add(tx: &mut Tx<'_>, addition: Addition) -> Result<String, TxError<Reje
         }
         Added::Overflow => {
             let message = format!("Order: {order_id} would be above {AMOUNT_MAX}");
+            rejection(RefusalCode::BadRequest, message)
+        }
+        Added::TooManyLines => {
+            let message = format!("Order: {order_id} would have more than {LINES_MAX} lines");
             rejection(RefusalCode::BadRequest, message)
         }
     };

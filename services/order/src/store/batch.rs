@@ -62,11 +62,13 @@ pub async fn reset(tx: &mut PgConnection, plan: Plan) -> Result<(), sqlx::Error>
              select order_id, (first + distance) % $2::bigint, 1, $4::bigint
              from drawn where $2::bigint > 1
          )
-         insert into shop_order (order_id, user_id, paid, total_cost, open_saga)
-         select order_id, user_id, false, $4::bigint * least($2::bigint, 2), null from drawn
+         insert into shop_order (order_id, user_id, paid, total_cost, open_saga, line_count)
+         select order_id, user_id, false, $4::bigint * least($2::bigint, 2), null, least($2::bigint, 2)
+         from drawn
          on conflict (order_id) do update
              set user_id = excluded.user_id, paid = false,
-                 total_cost = excluded.total_cost, open_saga = null",
+                 total_cost = excluded.total_cost, open_saga = null,
+                 line_count = excluded.line_count",
     )
     .bind(plan.orders)
     .bind(plan.items)

@@ -1,7 +1,10 @@
 //! Orders while they can still be changed, and reading them.
 
-use protocol::{ItemId, OrderId, UserId, money::AMOUNT_MAX};
+use planted::Bug;
+use protocol::{ItemId, OrderId, UserId, money::AMOUNT_MAX, saga::LINES_MAX};
 use sqlx::PgConnection;
+
+use super::misdeeds;
 
 /// An order and its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub enum Added {
     OrderClosed,
     /// The line or the order would be above [`AMOUNT_MAX`].
     Overflow,
+    /// The order would have more than [`LINES_MAX`] lines.
+    TooManyLines,
 }
 
 /// So many pieces of an item at a price, to be added to an order.
@@ -36,6 +41,9 @@ pub struct Addition {
 }
 
 pub async fn create(tx: &mut PgConnection, user_id: UserId) -> Result<OrderId, sqlx::Error> {
+    if planted::is(Bug::ReuseOrderId) {
+        return misdeeds::create_again(tx, user_id).await;
+    }
     sqlx::query_scalar("insert into shop_order (user_id) values ($1) returning order_id")
         .bind(user_id.0)
         .fetch_one(tx)
@@ -73,24 +81,24 @@ pub async fn find(
 
 /// Adds to an order's line and total. Anything but [`Added::Total`] must be followed by a rollback.
 pub async fn add(tx: &mut PgConnection, addition: Addition) -> Result<Added, sqlx::Error> {
-    let order: Option<(bool, i64)> = sqlx::query_as(
-        "select paid or open_saga is not null, total_cost
+    let order: Option<(bool, i64, i32)> = sqlx::query_as(
+        "select paid or open_saga is not null, total_cost, line_count
          from shop_order where order_id = $1 for update",
     )
     .bind(addition.order_id.0)
     .fetch_optional(&mut *tx)
     .await?;
-    let Some((closed, total_cost)) = order else {
+    let Some((closed, total_cost, line_count)) = order else {
         return Ok(Added::OrderNotFound);
     };
     if closed {
         return Ok(Added::OrderClosed);
     }
-    let line: Option<(i64, i64)> = sqlx::query_as(
+    let line: Option<(i64, i64, bool)> = sqlx::query_as(
         "insert into order_line as l (order_id, item_id, quantity, price) values ($1, $2, $3, $4)
          on conflict (order_id, item_id) do update set quantity = l.quantity + excluded.quantity
              where l.quantity <= $5 - excluded.quantity
-         returning l.quantity, l.price",
+         returning l.quantity, l.price, xmax = 0",
     )
     .bind(addition.order_id.0)
     .bind(addition.item_id.0)
@@ -99,7 +107,12 @@ pub async fn add(tx: &mut PgConnection, addition: Addition) -> Result<Added, sql
     .bind(AMOUNT_MAX)
     .fetch_optional(&mut *tx)
     .await?;
-    let total = line.and_then(|(_, price)| {
+    // A row that was there before carries its lock or its predecessor's end.
+    let new_lines = i32::from(line.is_some_and(|(_, _, is_new)| is_new));
+    if i64::from(line_count + new_lines) > LINES_MAX {
+        return Ok(Added::TooManyLines);
+    }
+    let total = line.and_then(|(_, price, _)| {
         let cost = price.checked_mul(addition.quantity)?;
         total_cost
             .checked_add(cost)
@@ -108,9 +121,10 @@ pub async fn add(tx: &mut PgConnection, addition: Addition) -> Result<Added, sql
     let Some(total) = total else {
         return Ok(Added::Overflow);
     };
-    sqlx::query("update shop_order set total_cost = $2 where order_id = $1")
+    sqlx::query("update shop_order set total_cost = $2, line_count = $3 where order_id = $1")
         .bind(addition.order_id.0)
         .bind(total)
+        .bind(line_count + new_lines)
         .execute(tx)
         .await?;
     Ok(Added::Total(total))

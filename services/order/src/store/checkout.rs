@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use protocol::{
     Credits, OrderId, SagaId, UserId,
-    saga::{CheckoutEnded, Line},
+    saga::{CheckoutEnded, LINES_MAX, Line},
 };
 use sqlx::{FromRow as _, PgConnection, Row as _, postgres::PgRow};
 
@@ -17,6 +17,8 @@ pub struct Standing {
     pub paid: bool,
     /// The attempt under way.
     pub open: Option<Open>,
+    /// How many lines it has.
+    pub lines: i64,
 }
 
 /// A saga that has not ended.
@@ -55,7 +57,7 @@ pub struct Lasted {
 }
 
 /// Starts a saga for each order that can be checked out, which closes it to changes: it is not paid, not
-/// being checked out, and not empty.
+/// being checked out, not empty, and of no more lines than one command may carry.
 pub async fn start(
     tx: &mut PgConnection,
     wanted: &[OrderId],
@@ -65,6 +67,7 @@ pub async fn start(
              update shop_order o set open_saga = nextval('saga_id_seq')
              from unnest($1::bigint[]) as wanted (order_id)
              where o.order_id = any(array[wanted.order_id]) and not o.paid and o.open_saga is null
+               and o.line_count <= $2
                and (o.total_cost > 0
                     or exists (select from order_line l where l.order_id = o.order_id))
              returning o.order_id, o.open_saga, o.user_id, o.total_cost
@@ -74,6 +77,7 @@ pub async fn start(
          returning order_id, saga_id",
     )
     .bind(raw_orders(wanted))
+    .bind(LINES_MAX)
     .fetch_all(tx)
     .await?;
     let new = |(order_id, saga_id)| Standing {
@@ -83,6 +87,8 @@ pub async fn start(
             saga_id: SagaId(saga_id),
             age: Age::New,
         }),
+        // Within the bound, or it would not have begun.
+        lines: 0,
     };
     Ok(started.into_iter().map(new).collect())
 }
@@ -92,9 +98,9 @@ pub async fn standing(
     tx: &mut PgConnection,
     orders: &[OrderId],
 ) -> Result<Vec<Standing>, sqlx::Error> {
-    let rows: Vec<(i64, bool, Option<i64>, bool)> = sqlx::query_as(
+    let rows: Vec<(i64, bool, Option<i64>, bool, i32)> = sqlx::query_as(
         "select o.order_id, o.paid, o.open_saga,
-                coalesce(s.published_at < now() - interval '1 second', false)
+                coalesce(s.published_at < now() - interval '1 second', false), o.line_count
          from unnest($1::bigint[]) as wanted (order_id)
          join shop_order o on o.order_id = any(array[wanted.order_id])
          left join saga s on s.saga_id = o.open_saga",
@@ -104,13 +110,14 @@ pub async fn standing(
     .await?;
     Ok(rows
         .into_iter()
-        .map(|(order_id, paid, open, is_quiet)| Standing {
+        .map(|(order_id, paid, open, is_quiet, lines)| Standing {
             order_id: OrderId(order_id),
             paid,
             open: open.map(|saga_id| Open {
                 saga_id: SagaId(saga_id),
                 age: if is_quiet { Age::Quiet } else { Age::Fresh },
             }),
+            lines: lines.into(),
         })
         .collect())
 }

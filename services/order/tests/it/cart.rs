@@ -96,3 +96,52 @@ async fn an_order_in_checkout_or_paid_is_closed(pool: PgPool) {
     }
     shop.close().await;
 }
+
+/// Fills an order up to `lines` lines, of items that nobody else adds.
+async fn fill(pool: &PgPool, order_id: &str, lines: i32) {
+    sqlx::query(
+        "with line as (
+             insert into order_line (order_id, item_id, quantity, price)
+             select $1::bigint, 1000000 + n, 1, 0 from generate_series(1, $2) as n
+         )
+         update shop_order set line_count = line_count + $2 where order_id = $1::bigint",
+    )
+    .bind(order_id.parse::<i64>().unwrap())
+    .bind(lines)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+#[sqlx::test(migrator = "order::app::MIGRATOR")]
+async fn an_order_has_at_most_a_thousand_lines(pool: PgPool) {
+    let shop = Shop::open(pool).await;
+    let order_id = shop.order(&[(1, 1)]).await;
+    fill(&shop.pool, &order_id, 998).await;
+    for (item_id, status) in [(2, 200), (3, 400), (2, 200), (1, 200), (3, 400)] {
+        let answer = shop.post(&format!("/addItem/{order_id}/{item_id}/1")).await;
+        assert_eq!(answer.status, status, "item {item_id}: {answer:?}");
+        if status == 400 {
+            assert_eq!(answer.outcome.as_deref(), Some("rejected"));
+            assert_eq!(answer.body["code"], json!("bad_request"));
+            let message = format!("Order: {order_id} would have more than 1000 lines");
+            assert_eq!(answer.body["message"], json!(message));
+        }
+    }
+    let found = shop.get(&format!("/find/{order_id}")).await;
+    assert_eq!(found.body["items"].as_array().unwrap().len(), 1000);
+    shop.close().await;
+}
+
+#[sqlx::test(migrator = "order::app::MIGRATOR")]
+async fn an_order_of_more_lines_than_that_is_never_admitted(pool: PgPool) {
+    let shop = Shop::open(pool).await;
+    let order_id = shop.order(&[(1, 1)]).await;
+    fill(&shop.pool, &order_id, 1000).await;
+    let answer = shop.post(&format!("/checkout/{order_id}")).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert_eq!(answer.outcome.as_deref(), Some("rejected"));
+    assert_eq!(answer.body["code"], json!("bad_request"));
+    assert_eq!(shop.sagas(&order_id).await, []);
+    shop.close().await;
+}

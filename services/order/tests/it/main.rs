@@ -4,4 +4,5 @@ mod batch_init;
 mod cart;
 mod checkout;
 mod lane;
+mod misdeeds;
 mod shop;

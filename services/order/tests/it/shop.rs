@@ -239,6 +239,7 @@ async fn participate(consumer: StreamConsumer, kafka: Kafka, script: Script) {
                     assert!(!lines.is_empty(), "a reservation without lines");
                     Event::Reserved
                 }
+                StockStep::Decline { refusal } => Event::ReserveRefused { refusal },
                 StockStep::Release => Event::Released,
             };
             Reply {

@@ -32,6 +32,13 @@ fn numbered(commands: Vec<PaymentCommand>) -> Vec<(i64, PaymentCommand)> {
     (0..).zip(commands).collect()
 }
 
+fn given(row: &Answered) -> Given {
+    Given {
+        asked: row.asked,
+        reply: row.reply.clone(),
+    }
+}
+
 fn events(effects: &Effects) -> Vec<Event> {
     effects.replies.iter().map(|r| r.event.clone()).collect()
 }
@@ -74,7 +81,8 @@ fn a_redelivered_payment_charges_once() {
 
     let mut later = accounts(&[(1, 6)]);
     let reply = effects.replies[0].clone();
-    later.answered.insert((SagaId(1), CHARGE), reply.clone());
+    let given = given(&effects.answered[0]);
+    later.answered.insert((SagaId(1), CHARGE), given);
     let again = apply(later, &commands[..1]);
     assert_eq!(again.replies, [reply]);
     assert!(again.deltas.is_empty() && again.movements.is_empty() && again.answered.is_empty());
@@ -89,6 +97,30 @@ fn refunding_what_was_never_charged_bars_it() {
     assert_eq!(code(&events[1]), Some(RefusalCode::Barred));
     assert_eq!(events[2], Event::Refunded);
     assert!(effects.deltas.is_empty() && effects.movements.is_empty());
+}
+
+#[test]
+fn a_redelivered_charge_of_another_user_or_amount_is_poison_and_never_answered() {
+    let effects = apply(accounts(&[(1, 10)]), &numbered(vec![charge(1, 1, 7)]));
+    let other_order = PaymentCommand {
+        order_id: OrderId(11),
+        ..charge(1, 1, 7)
+    };
+    for other in [
+        charge(1, 1, 8),
+        charge(1, 2, 7),
+        charge(1, 7, 1),
+        other_order,
+    ] {
+        let mut later = accounts(&[(1, 3), (2, 10), (7, 10)]);
+        later
+            .answered
+            .insert((SagaId(1), CHARGE), given(&effects.answered[0]));
+        let again = apply(later, &numbered(vec![other, charge(2, 2, 1)]));
+        assert_eq!(again.poison, [(SagaId(1), CHARGE)]);
+        assert_eq!(events(&again), [Event::Charged], "the next one goes on");
+        assert_eq!(again.deltas, BTreeMap::from([(UserId(2), -1)]));
+    }
 }
 
 #[test]
@@ -124,7 +156,7 @@ impl Store {
             let before = self
                 .accounts
                 .answered
-                .insert((SagaId(row.saga_id), row.step), row.reply.clone());
+                .insert((SagaId(row.saga_id), row.step), given(row));
             assert_eq!(before, None, "an answer is stored once");
         }
         self.movements.extend(&effects.movements);

@@ -120,6 +120,21 @@ async fn redelivered_commands_are_answered_from_the_inbox(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_charge_that_comes_again_as_another_one_is_not_answered(pool: PgPool) {
+    users(&pool, 10).await;
+    let first = apply(&pool, &messages(0, &[charge(1, 0, 6)])).await;
+    let others = [charge(1, 0, 7), charge(1, 1, 6), charge(1, 0, 6)];
+    assert_eq!(apply(&pool, &messages(1, &others)).await, first);
+    assert_eq!(moved(&pool).await, [(1, 101, 0, -6)]);
+    // An answer from before what was asked for was noted.
+    sqlx::query("update inbox set asked = null")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(apply(&pool, &messages(4, &others[..1])).await, first);
+}
+
+#[sqlx::test]
 async fn a_refunded_saga_can_never_charge(pool: PgPool) {
     users(&pool, 10).await;
     apply(&pool, &messages(0, &[refund(1)])).await;

@@ -1,6 +1,7 @@
 //! Publishing: many records together, and one answer for all of them.
 
 use std::{
+    slice,
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
     time::Duration,
@@ -12,6 +13,7 @@ use rdkafka::{
     ClientConfig, ClientContext,
     error::{KafkaError, KafkaResult},
     producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext},
+    types::RDKafkaErrorCode,
 };
 use tokio::sync::oneshot;
 
@@ -28,6 +30,19 @@ const WANTED_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[error("publish to Kafka: {0}")]
 pub struct PublishError(#[from] KafkaError);
+
+impl PublishError {
+    /// Whether a record is larger than its broker, or the client itself, takes: it would fail again for ever.
+    fn is_too_large(&self) -> bool {
+        let Self(KafkaError::MessageProduction(code)) = self else {
+            return false;
+        };
+        matches!(
+            code,
+            RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize
+        )
+    }
+}
 
 /// Publishes with acks=all and idempotence. Cheap to clone.
 #[derive(Clone)]
@@ -54,11 +69,46 @@ impl Producer {
     }
 
     /// Publishes all records, those of a topic in their order, and returns when every one is
-    /// acknowledged by all in-sync replicas.
+    /// acknowledged by all in-sync replicas. For a record that is too large, its [`Record::instead`] is published;
+    /// one without that is poison: it is logged, counted and left out.
     ///
     /// # Errors
     /// The first record that was not, once it is known of all of them.
     pub async fn send_all(&self, records: &[Record]) -> Result<(), PublishError> {
+        match self.attempt(records).await {
+            Err(error) if error.is_too_large() => self.one_by_one(records).await,
+            sent => sent,
+        }
+    }
+
+    /// Finds those that are too large: they fail alone.
+    async fn one_by_one(&self, records: &[Record]) -> Result<(), PublishError> {
+        for record in records {
+            let mut fitting = Some(record);
+            while let Some(record) = fitting {
+                match self.attempt(slice::from_ref(record)).await {
+                    Err(error) if error.is_too_large() => {
+                        let bytes = record.payload.len();
+                        let has_substitute = record.instead.is_some();
+                        tracing::error!(
+                            topic = record.topic,
+                            key = record.key,
+                            bytes,
+                            has_substitute,
+                            "a record is too large for the brokers"
+                        );
+                        metrics::counter!("webshop_poison_messages_total").increment(1);
+                        fitting = record.instead.as_deref();
+                    }
+                    Err(error) => return Err(error),
+                    Ok(()) => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, records: &[Record]) -> Result<(), PublishError> {
         let Some(first) = records.first() else {
             return Ok(());
         };
@@ -84,8 +134,11 @@ impl Producer {
             }
             Some(failure) => {
                 metrics::counter!("webshop_publish_failures_total").increment(1);
-                self.replace(&producer);
-                Err(failure.into())
+                let error = PublishError::from(failure);
+                if !error.is_too_large() {
+                    self.replace(&producer);
+                }
+                Err(error)
             }
         }
     }
@@ -189,31 +242,85 @@ fn copies() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use protocol::saga::ORDER_REPLIES;
-    use rdkafka::mocking::MockCluster;
+    use protocol::saga::{ORDER_REPLIES, STOCK_COMMANDS};
+    use rdkafka::{
+        Message as _, Offset, TopicPartitionList,
+        consumer::{BaseConsumer, Consumer as _},
+        mocking::MockCluster,
+        producer::DefaultProducerContext,
+        types::{RDKafkaApiKey, RDKafkaRespErr},
+    };
 
     use super::*;
 
-    fn record(payload: Vec<u8>) -> Record {
+    const TOO_LARGE: usize = 2_000_000;
+
+    fn record(topic: &'static str, payload: Vec<u8>) -> Record {
         Record {
-            topic: ORDER_REPLIES,
+            topic,
             key: 1,
             payload,
+            instead: None,
         }
+    }
+
+    fn cluster() -> MockCluster<'static, DefaultProducerContext> {
+        let cluster = MockCluster::new(1).unwrap();
+        for topic in [STOCK_COMMANDS, ORDER_REPLIES] {
+            cluster.create_topic(topic, 1, 1).unwrap();
+        }
+        cluster
+    }
+
+    /// The first `count` payloads of a topic, by their first bytes.
+    fn published(brokers: &str, topic: &str, count: usize) -> Vec<u8> {
+        let consumer: BaseConsumer = client(brokers).set("group.id", "test").create().unwrap();
+        let mut assignment = TopicPartitionList::new();
+        let from = assignment.add_partition_offset(topic, 0, Offset::Beginning);
+        from.unwrap();
+        consumer.assign(&assignment).unwrap();
+        (0..count)
+            .map(|_| {
+                let message = consumer.poll(Duration::from_secs(10)).unwrap().unwrap();
+                message.payload().unwrap()[0]
+            })
+            .collect()
     }
 
     #[tokio::test]
     async fn what_failed_is_published_by_another_client() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic(ORDER_REPLIES, 1, 1).unwrap();
+        let cluster = cluster();
         let producer = Producer::new(&cluster.bootstrap_servers()).unwrap();
         let first = producer.inner.load_full();
-        producer.send_all(&[record(vec![1])]).await.unwrap();
+        let small = [record(ORDER_REPLIES, vec![1])];
+        producer.send_all(&small).await.unwrap();
         assert!(Arc::ptr_eq(&first, &producer.inner.load_full()));
 
-        let too_large = record(vec![0; 2_000_000]);
-        producer.send_all(&[too_large]).await.unwrap_err();
+        let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
+        producer.send_all(&small).await.unwrap_err();
         assert!(!Arc::ptr_eq(&first, &producer.inner.load_full()));
-        producer.send_all(&[record(vec![2])]).await.unwrap();
+        producer.send_all(&small).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_replaced_and_holds_up_nothing() {
+        let cluster = cluster();
+        let brokers = cluster.bootstrap_servers();
+        let producer = Producer::new(&brokers).unwrap();
+        let first = producer.inner.load_full();
+        let large = |payload| record(STOCK_COMMANDS, vec![payload; TOO_LARGE]);
+        let records = [
+            record(STOCK_COMMANDS, vec![1]),
+            large(2).or_else(record(ORDER_REPLIES, vec![3])),
+            large(4),
+            record(STOCK_COMMANDS, vec![5]),
+        ];
+        let sent = tokio::time::timeout(Duration::from_secs(20), producer.send_all(&records));
+        sent.await.expect("it is retried for ever").unwrap();
+        // The first one went out before the second was found to be too large, and is published again.
+        assert_eq!(published(&brokers, STOCK_COMMANDS, 3), [1, 1, 5]);
+        assert_eq!(published(&brokers, ORDER_REPLIES, 1), [3]);
+        assert!(Arc::ptr_eq(&first, &producer.inner.load_full()));
     }
 }

@@ -146,6 +146,7 @@ mod tests {
         cluster.create_topic(STOCK_COMMANDS, 1, 1).unwrap();
         let kafka = Kafka::to(&cluster.bootstrap_servers()).unwrap();
         let record = |key| Record {
+            instead: None,
             topic: STOCK_COMMANDS,
             key,
             payload: vec![0],

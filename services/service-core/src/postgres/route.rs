@@ -11,6 +11,8 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::leadership::{Leader, Leadership, Node};
+
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
 const POLL_CALM: Duration = Duration::from_millis(250);
 const POLL_URGENT: Duration = Duration::from_millis(50);
@@ -27,6 +29,19 @@ pub struct Route {
     /// The epoch in which it leads. A node that resumes leads in a new one.
     pub epoch: u64,
     pub pool: PgPool,
+    pub(super) freshness: Freshness,
+}
+
+/// What shows that a read on a route is fresh.
+#[derive(Debug)]
+pub(super) enum Freshness {
+    /// There is no other node that could lead.
+    OnlyNode,
+    /// Another node confirms it.
+    Confirmed(Leadership),
+    /// A write that has to be replicated comes after the read. The sessions are pgpool's, which may still lead to a
+    /// primary of an older epoch than the route says.
+    Barrier,
 }
 
 impl Route {
@@ -35,6 +50,7 @@ impl Route {
             primary: pool.connect_options().get_host().to_owned(),
             epoch: 0,
             pool,
+            freshness: Freshness::OnlyNode,
         }
     }
 }
@@ -46,20 +62,73 @@ pub(super) struct Target {
     pub(super) pool_host: Option<String>,
 }
 
-impl Target {
+/// Makes the routes.
+struct Choosing {
+    target: Target,
+    nodes: Vec<Node>,
+    client: reqwest::Client,
+    suspect: Arc<Notify>,
+}
+
+impl Choosing {
     fn route(&self, leader: &NodeState) -> Route {
-        let host = self.pool_host.as_ref().unwrap_or(&leader.name);
+        let host = self.target.pool_host.as_ref().unwrap_or(&leader.name);
         Route {
             primary: leader.name.clone(),
             epoch: leader.epoch,
-            pool: super::pool(self.options.clone().host(host)),
+            pool: super::pool(self.target.options.clone().host(host)),
+            freshness: self.freshness(leader),
+        }
+    }
+
+    fn freshness(&self, leader: &NodeState) -> Freshness {
+        let others = self.nodes.iter().filter(|node| node.name != leader.name);
+        let others: Vec<Node> = others.cloned().collect();
+        if others.is_empty() {
+            return Freshness::OnlyNode;
+        }
+        if self.target.pool_host.is_some() {
+            return Freshness::Barrier;
+        }
+        let leader = Leader {
+            name: leader.name.clone(),
+            epoch: leader.epoch,
+        };
+        let (client, suspect) = (self.client.clone(), self.suspect.clone());
+        Freshness::Confirmed(Leadership::of(leader, others, client, suspect))
+    }
+
+    /// Moves the route when a node leads in a higher epoch. The last route is kept while nobody leads.
+    async fn choose(
+        self,
+        mut states: mpsc::Receiver<NodeState>,
+        routes: watch::Sender<Option<Arc<Route>>>,
+    ) {
+        while let Some(state) = states.recv().await {
+            let current = routes.borrow().clone();
+            if !supersedes(&state, current.as_deref()) {
+                continue;
+            }
+            let route = self.route(&state);
+            tracing::info!(
+                primary = route.primary,
+                epoch = route.epoch,
+                "the database has a primary"
+            );
+            metrics::counter!("webshop_db_route_changes_total").increment(1);
+            routes.send_replace(Some(Arc::new(route)));
+            if let Some(old) = current {
+                tokio::spawn(tokio::time::timeout(CLOSE_MAX, async move {
+                    old.pool.close().await;
+                }));
+            }
         }
     }
 }
 
-/// Asks every node for its state, at its URL, until `stop`, each by a task of its own: a dead node delays nobody.
+/// Asks every node for its state until `stop`, each by a task of its own: a dead node delays nobody.
 pub(super) fn watch(
-    urls: Vec<String>,
+    nodes: Vec<Node>,
     target: Target,
     suspect: &Arc<Notify>,
     stop: &CancellationToken,
@@ -70,11 +139,11 @@ pub(super) fn watch(
         .no_proxy()
         .build()
         .context("build the client that asks database nodes for their state")?;
-    let (states, received) = mpsc::channel(urls.len().max(1));
-    for url in urls {
+    let (states, received) = mpsc::channel(nodes.len().max(1));
+    for node in &nodes {
         let poller = Poller {
             client: client.clone(),
-            url,
+            url: node.url.clone(),
             suspect: suspect.clone(),
             states: states.clone(),
         };
@@ -82,7 +151,13 @@ pub(super) fn watch(
         tokio::spawn(async move { stop.run_until_cancelled(poller.run()).await });
     }
     let (routes, watched) = watch::channel(None);
-    tokio::spawn(choose(target, received, routes));
+    let choosing = Choosing {
+        target,
+        nodes,
+        client,
+        suspect: suspect.clone(),
+    };
+    tokio::spawn(choosing.choose(received, routes));
     Ok(watched)
 }
 
@@ -129,33 +204,6 @@ impl Poller {
     }
 }
 
-/// Moves the route when a node leads in a higher epoch. The last route is kept while nobody leads.
-async fn choose(
-    target: Target,
-    mut states: mpsc::Receiver<NodeState>,
-    routes: watch::Sender<Option<Arc<Route>>>,
-) {
-    while let Some(state) = states.recv().await {
-        let current = routes.borrow().clone();
-        if !supersedes(&state, current.as_deref()) {
-            continue;
-        }
-        let route = target.route(&state);
-        tracing::info!(
-            primary = route.primary,
-            epoch = route.epoch,
-            "the database has a primary"
-        );
-        metrics::counter!("webshop_db_route_changes_total").increment(1);
-        routes.send_replace(Some(Arc::new(route)));
-        if let Some(old) = current {
-            tokio::spawn(tokio::time::timeout(CLOSE_MAX, async move {
-                old.pool.close().await;
-            }));
-        }
-    }
-}
-
 /// A node replaces the current route if it leads in a higher epoch. An epoch has one leader, so a
 /// second claim to the same one is not believed.
 fn supersedes(state: &NodeState, current: Option<&Route>) -> bool {
@@ -192,6 +240,7 @@ mod tests {
             primary: "stock-db-0".into(),
             epoch: 4,
             pool,
+            freshness: Freshness::OnlyNode,
         };
         assert!(supersedes(&node(Role::Primary, 1), None));
         assert!(supersedes(&node(Role::Primary, 5), Some(&current)));

@@ -10,10 +10,11 @@ use super::*;
 struct Node(Arc<Mutex<NodeState>>);
 
 impl Node {
-    async fn start(node_id: u8, role: Role, epoch: u64) -> (Self, String) {
+    /// Its name is also where its PostgreSQL is looked for.
+    async fn start(name: &str, role: Role, epoch: u64) -> (Self, leadership::Node) {
         let node = Self(Arc::new(Mutex::new(NodeState {
-            name: "127.0.0.1".into(),
-            node_id,
+            name: name.into(),
+            node_id: 0,
             role,
             epoch,
             has_data: true,
@@ -32,7 +33,8 @@ impl Node {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/state", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        (node, url)
+        let name = name.into();
+        (node, leadership::Node { name, url })
     }
 
     fn becomes(&self, role: Role, epoch: u64) {
@@ -53,15 +55,19 @@ async fn until_epoch(db: &Database, epoch: u64) {
 
 #[sqlx::test(migrations = false)]
 async fn the_route_follows_the_primary_and_takes_attempts_in_flight_along(pool: PgPool) {
-    let (first, first_url) = Node::start(0, Role::Primary, 1).await;
-    let (second, second_url) = Node::start(1, Role::Standby, 1).await;
+    let (first, first_node) = Node::start("127.0.0.1", Role::Primary, 1).await;
+    let (second, second_node) = Node::start("localhost", Role::Standby, 1).await;
     let options = pool.connect_options().as_ref().clone();
     let target = route::Target {
         options,
         pool_host: None,
     };
-    let urls = vec![first_url, second_url, "http://127.0.0.1:9/state".into()];
-    let db = Database::watching(urls, target, pool, 10).unwrap();
+    let dead = leadership::Node {
+        name: "dead".into(),
+        url: "http://127.0.0.1:9/state".into(),
+    };
+    let nodes = vec![first_node, second_node, dead];
+    let db = Database::watching(nodes, target, pool, 10).unwrap();
     until_epoch(&db, 1).await;
 
     let (begun, mut waiting) = tokio::sync::mpsc::channel(2);
@@ -116,4 +122,75 @@ async fn a_transaction_that_keeps_losing_gives_up_after_max_retry(pool: PgPool) 
         "{result:?}"
     );
     assert_eq!(attempts, 4);
+}
+
+/// Three nodes, the first of them primary, over one database, and the database as its services see it.
+async fn three_nodes(pool: &PgPool) -> (Database, [Node; 3]) {
+    let (first, first_node) = Node::start("127.0.0.1", Role::Primary, 1).await;
+    let (second, second_node) = Node::start("localhost", Role::Standby, 1).await;
+    let (third, third_node) = Node::start("third", Role::Standby, 1).await;
+    let options = pool.connect_options().as_ref().clone();
+    let target = route::Target {
+        options,
+        pool_host: None,
+    };
+    let nodes = vec![first_node, second_node, third_node];
+    let db = Database::watching(nodes, target, pool.clone(), 10).unwrap();
+    until_epoch(&db, 1).await;
+    (db, [first, second, third])
+}
+
+/// Each attempt of a read says so, and the read answers with how many there were.
+async fn read_and_count(
+    db: &Database,
+    begun: &tokio::sync::mpsc::Sender<u32>,
+) -> Result<u32, TxError<()>> {
+    let mut attempts = 0;
+    read(db, |tx| {
+        attempts += 1;
+        let (attempt, begun) = (attempts, begun.clone());
+        Box::pin(async move {
+            sqlx::query("select 1").execute(&mut **tx).await?;
+            begun.send(attempt).await.unwrap();
+            Ok(attempt)
+        })
+    })
+    .await
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_read_on_a_deposed_primary_is_not_answered_but_moved(pool: PgPool) {
+    let (db, [_deposed, second, third]) = three_nodes(&pool).await;
+    let (begun, mut attempts) = tokio::sync::mpsc::channel(100);
+    assert_eq!(read_and_count(&db, &begun).await.unwrap(), 1);
+    assert_eq!(attempts.recv().await, Some(1));
+
+    // Cut off from both, the first still claims to lead; the second has its grant and is not writable yet.
+    second.becomes(Role::Promoting, 2);
+    third.becomes(Role::Standby, 2);
+    let reading = tokio::spawn({
+        let db = db.clone();
+        async move { read_and_count(&db, &begun).await }
+    });
+    assert_eq!(attempts.recv().await, Some(1));
+    assert_eq!(db.current().unwrap().epoch, 1);
+    assert!(!reading.is_finished());
+    second.becomes(Role::Primary, 2);
+    assert!(reading.await.unwrap().unwrap() > 1);
+    assert_eq!(db.current().unwrap().epoch, 2);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_rejection_is_confirmed_as_well(pool: PgPool) {
+    let (db, [_deposed, second, third]) = three_nodes(&pool).await;
+    second.becomes(Role::Promoting, 2);
+    third.becomes(Role::Standby, 2);
+    let reading = async {
+        read(&db, |_tx| {
+            Box::pin(async { Err::<(), _>(TxError::Rejected("not found")) })
+        })
+        .await
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(1), reading).await;
+    assert!(answered.is_err(), "{answered:?}");
 }

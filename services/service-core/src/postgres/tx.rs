@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use planted::Bug;
 use rand::RngExt as _;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::time::Instant;
 
 use super::{Database, Failure, Route, sqlstate};
@@ -73,20 +73,30 @@ pub struct Tx<'env> {
 
 impl Tx<'_> {
     async fn begin(route: &Route, before_snapshot: &'static str) -> Result<Self, sqlx::Error> {
-        let mut tx = Self {
-            connection: Some(route.pool.acquire().await?),
-            env: PhantomData,
-        };
+        let mut tx = Self::plain(&route.pool).await?;
         // All of it in one trip to the database.
         let begin = AssertSqlSafe(format!("{}; {before_snapshot}", begin()));
         sqlx::raw_sql(begin).execute(&mut *tx).await?;
         Ok(tx)
     }
 
+    /// A connection outside any transaction.
+    pub(super) async fn plain(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            connection: Some(pool.acquire().await?),
+            env: PhantomData,
+        })
+    }
+
+    /// Gives the connection back to the pool.
+    pub(super) fn give_back(mut self) {
+        drop(self.connection.take());
+    }
+
     /// Ends the transaction and gives the connection back to the pool.
     async fn end(mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(statement).execute(&mut *self).await?;
-        drop(self.connection.take());
+        self.give_back();
         Ok(())
     }
 }
@@ -215,33 +225,6 @@ fn begin() -> &'static str {
     }
 }
 
-/// Runs plain reads on the primary, each statement a snapshot of its own, until they succeed or
-/// [`Limits::READ`] are used up.
-pub async fn read<'env, T, E, F>(db: &Database, mut body: F) -> Result<T, TxError<E>>
-where
-    F: for<'c> FnMut(&'c mut Tx<'env>) -> BoxFuture<'c, Result<T, TxError<E>>>,
-{
-    let mut tries = Tries::new(Limits::READ, db);
-    loop {
-        let route = tries.route().await?;
-        let attempt = async {
-            let mut tx = Tx {
-                connection: Some(route.pool.acquire().await?),
-                env: PhantomData,
-            };
-            let result = body(&mut tx).await;
-            if !matches!(&result, Err(TxError::Database(_))) {
-                drop(tx.connection.take());
-            }
-            result
-        };
-        match tries.run(&route, attempt).await {
-            Ok(value) => return Ok(value),
-            Err(error) => tries.failed(error).await?,
-        }
-    }
-}
-
 /// Makes the transaction one that waits for a standby at its commit, though it only read: what it saw is
 /// then replicated too. Rows can be visible before they are (their writer was terminated while waiting).
 pub async fn barrier(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -252,7 +235,7 @@ pub async fn barrier(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// The attempts of one transaction.
-struct Tries<'a> {
+pub(super) struct Tries<'a> {
     db: &'a Database,
     limits: Limits,
     deadline: Instant,
@@ -262,7 +245,7 @@ struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    fn new(limits: Limits, db: &'a Database) -> Self {
+    pub(super) fn new(limits: Limits, db: &'a Database) -> Self {
         Self {
             db,
             limits,
@@ -274,7 +257,7 @@ impl<'a> Tries<'a> {
     }
 
     /// The current route; waits for the first one.
-    async fn route<E>(&self) -> Result<Arc<Route>, TxError<E>> {
+    pub(super) async fn route<E>(&self) -> Result<Arc<Route>, TxError<E>> {
         let mut routes = self.db.route();
         let known = tokio::time::timeout_at(self.deadline, routes.wait_for(Option::is_some)).await;
         match known {
@@ -284,7 +267,7 @@ impl<'a> Tries<'a> {
     }
 
     /// One attempt, for as long as it may take and its route leads to the primary.
-    async fn run<T, E>(
+    pub(super) async fn run<T, E>(
         &mut self,
         route: &Arc<Route>,
         attempt: impl Future<Output = Result<T, TxError<E>>>,
@@ -309,7 +292,7 @@ impl<'a> Tries<'a> {
     }
 
     /// Waits before the next attempt, or says why there is none.
-    async fn failed<E>(&mut self, error: TxError<E>) -> Result<(), TxError<E>> {
+    pub(super) async fn failed<E>(&mut self, error: TxError<E>) -> Result<(), TxError<E>> {
         let TxError::Database(source) = error else {
             return Err(error);
         };

@@ -30,6 +30,7 @@ struct Scribe;
 
 fn passed_on(payload: &str) -> Record {
     Record {
+        instead: None,
         topic: ORDER_REPLIES,
         key: 1,
         payload: payload.into(),
@@ -129,6 +130,7 @@ fn replica(name: &str, pool: &PgPool, brokers: &Brokers) -> Replica {
 async fn send(brokers: &Brokers, numbers: Range<i64>) {
     let records: Vec<Record> = numbers
         .map(|number| Record {
+            instead: None,
             topic: STOCK_COMMANDS,
             key: number,
             payload: number.to_string().into_bytes(),

@@ -41,6 +41,13 @@ fn numbered(commands: Vec<StockCommand>) -> Vec<(i64, StockCommand)> {
     (0..).zip(commands).collect()
 }
 
+fn given(row: &Answered) -> Given {
+    Given {
+        asked: row.asked,
+        reply: row.reply.clone(),
+    }
+}
+
 fn events(effects: &Effects) -> Vec<Event> {
     effects.replies.iter().map(|r| r.event.clone()).collect()
 }
@@ -98,11 +105,70 @@ fn a_redelivered_command_answers_again_and_acts_once() {
 
     let mut later = shelves(&[(1, 3)]);
     let reply = effects.replies[0].clone();
-    later.answered.insert((SagaId(1), RESERVE), reply.clone());
+    let given = given(&effects.answered[0]);
+    later.answered.insert((SagaId(1), RESERVE), given);
     let again = apply(later, &commands[..1]);
     assert_eq!(again.replies, [reply]);
     assert_eq!(again.movements, []);
     assert!(again.deltas.is_empty() && again.answered.is_empty());
+}
+
+#[test]
+fn a_redelivered_command_that_asks_for_something_else_is_poison_and_never_answered() {
+    let reserved = [line(1, 2), line(2, 1)];
+    let effects = apply(
+        shelves(&[(1, 9), (2, 9)]),
+        &numbered(vec![reserve(1, &reserved)]),
+    );
+    let other_order = StockCommand {
+        order_id: OrderId(11),
+        ..reserve(1, &reserved)
+    };
+    for other in [
+        reserve(1, &[line(1, 2)]),
+        reserve(1, &[line(1, 3), line(2, 1)]),
+        reserve(1, &[line(1, 2), line(3, 1)]),
+        reserve(1, &[line(1, 2), line(2, 1), line(3, 1)]),
+        other_order,
+    ] {
+        let mut later = shelves(&[(1, 7), (2, 8), (3, 9)]);
+        let before = given(&effects.answered[0]);
+        later.answered.insert((SagaId(1), RESERVE), before);
+        let again = apply(later, &numbered(vec![other, reserve(2, &[line(3, 1)])]));
+        assert_eq!(again.poison, [(SagaId(1), RESERVE)]);
+        assert_eq!(events(&again), [Event::Reserved], "the next one goes on");
+        assert_eq!(again.deltas, BTreeMap::from([(ItemId(3), -1)]));
+    }
+    // Within one batch as well.
+    let both = numbered(vec![reserve(1, &reserved), reserve(1, &[line(1, 1)])]);
+    let effects = apply(shelves(&[(1, 9), (2, 9)]), &both);
+    assert_eq!((effects.replies.len(), effects.poison.len()), (1, 1));
+}
+
+#[test]
+fn a_reservation_is_declined_unless_it_was_made() {
+    let refusal = Refusal {
+        code: RefusalCode::BadRequest,
+        message: "too large".into(),
+    };
+    let decline = |saga_id| StockCommand {
+        step: StockStep::Decline {
+            refusal: refusal.clone(),
+        },
+        ..release(saga_id)
+    };
+    let commands = numbered(vec![
+        decline(1),
+        reserve(1, &[line(1, 2)]),
+        reserve(2, &[line(1, 2)]),
+        decline(2),
+    ]);
+    let effects = apply(shelves(&[(1, 5)]), &commands);
+    let declined = Event::ReserveRefused { refusal };
+    let expected = [declined.clone(), declined, Event::Reserved, Event::Reserved];
+    assert_eq!(events(&effects), expected);
+    assert_eq!(effects.deltas, BTreeMap::from([(ItemId(1), -2)]));
+    assert_eq!(effects.poison, []);
 }
 
 #[test]
@@ -158,7 +224,7 @@ impl Store {
             let before = self
                 .shelves
                 .answered
-                .insert((SagaId(row.saga_id), row.step), row.reply.clone());
+                .insert((SagaId(row.saga_id), row.step), given(row));
             assert_eq!(before, None, "an answer is stored once");
         }
         self.movements.extend(&effects.movements);

@@ -140,6 +140,19 @@ async fn redelivered_commands_are_answered_from_the_inbox(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_reservation_that_comes_again_as_another_one_is_not_answered(pool: PgPool) {
+    items(&pool, 5).await;
+    let first = apply(&pool, &messages(0, &[reserve(1, &[(0, 2)])])).await;
+    let others = [
+        reserve(1, &[(0, 3)]),
+        reserve(1, &[(1, 2)]),
+        reserve(1, &[(0, 2)]),
+    ];
+    assert_eq!(apply(&pool, &messages(1, &others)).await, first);
+    assert_eq!(moved(&pool).await, [(1, 101, 0, -2)]);
+}
+
+#[sqlx::test]
 async fn a_released_saga_can_never_reserve(pool: PgPool) {
     items(&pool, 5).await;
     apply(&pool, &messages(0, &[release(1)])).await;

@@ -103,3 +103,32 @@ fn passwords_are_for_this_user_alone() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
+
+#[test]
+fn whom_a_node_follows_stands_in_its_file_as_one_value() {
+    let (dir, files) = files("stock-db-1,stock-db-2");
+    let stance = |primary: &str| Stance::Following {
+        primary: primary.into(),
+        epoch: 3,
+    };
+    files.write_stance(&stance("x' user=postgres")).unwrap();
+    let conf = read(&dir, "dynamic.conf");
+    assert!(
+        conf.starts_with(r"primary_conninfo = 'host=''x\\'' user=postgres'' port=5432 "),
+        "{conf}"
+    );
+    let hostile = stance("x\nrestore_command = 'id'");
+    let refused = files.write_stance(&hostile).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(read(&dir, "dynamic.conf"), conf);
+}
+
+#[test]
+fn a_server_that_does_not_ask_for_scram_is_not_connected_to() {
+    let (dir, files) = files("stock-db-1,stock-db-2");
+    files.write_stance(&following(3)).unwrap();
+    for name in ["dynamic.conf", "repmgr.conf"] {
+        let conf = read(&dir, name);
+        assert!(conf.contains(" require_auth=scram-sha-256 "), "{conf}");
+    }
+}

@@ -7,7 +7,7 @@ use protocol::{
     Credits, ItemId, Quantity, SagaId,
     saga::{Line, Reply},
 };
-use service_core::inbox::Answered;
+use service_core::inbox::{Answered, Given};
 use stock::reservation::{self, RELEASE, RESERVE, Shelves};
 
 use super::shop::{
@@ -181,12 +181,16 @@ impl Books {
         &self,
         owners: &Owners,
         steps: [&'static str; 2],
-    ) -> HashMap<(SagaId, &'static str), Reply> {
+    ) -> HashMap<(SagaId, &'static str), Given> {
         let mut inbox = HashMap::new();
         for (saga, answered) in (0..).zip(&self.answered) {
             for (step, answer) in steps.into_iter().zip(answered) {
                 if let Some(answer) = answer {
-                    inbox.insert((saga_id(saga), step), answer.reply(owners));
+                    let given = Given {
+                        asked: None,
+                        reply: answer.reply(owners),
+                    };
+                    inbox.insert((saga_id(saga), step), given);
                 }
             }
         }

@@ -156,7 +156,7 @@ fn publish(
         STOCK_COMMANDS => {
             let sent: StockCommand = serde_json::from_slice(&record.payload).unwrap();
             let step = match &sent.step {
-                StockStep::Reserve { .. } => Step::Reserve,
+                StockStep::Reserve { .. } | StockStep::Decline { .. } => Step::Reserve,
                 StockStep::Release => Step::Release,
             };
             let saga = saga_of(sent.saga_id);

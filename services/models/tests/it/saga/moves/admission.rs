@@ -42,6 +42,7 @@ impl Checkouts {
         }
         let open = world.orders[usize::from(number)].open;
         let standing = Standing {
+            lines: 1,
             order_id: order_id(number),
             paid: order.paid,
             open: open.map(|saga| Open {
