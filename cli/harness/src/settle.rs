@@ -184,7 +184,8 @@ fn unready(database: &Database, positions: &mut BTreeMap<String, (String, Lsn)>)
             return Some(format!("{} does not answer", node.name));
         };
         match state.role {
-            Role::Primary => None,
+            Role::Primary if node.name == primary.name => None,
+            Role::Primary => Some(format!("{} is a primary of an older epoch", node.name)),
             Role::Standby if !state.streaming => Some(format!("{} does not stream", node.name)),
             Role::Standby if state.timeline != primary.timeline => {
                 Some(format!("{} is on timeline {}", node.name, state.timeline))
@@ -286,6 +287,17 @@ mod tests {
         unready(&database("stock", nodes.clone()), &mut positions);
         let still = unready(&database("stock", nodes), &mut positions);
         assert_eq!(still.unwrap(), "b does not answer");
+    }
+
+    #[test]
+    fn a_deposed_primary_is_no_second_one_and_keeps_a_database_from_settling() {
+        let mut positions = BTreeMap::new();
+        let mut deposed = node("a", Role::Primary, 1, 1);
+        deposed.state.as_mut().unwrap().alone = true;
+        let nodes = vec![deposed, node("b", Role::Primary, 2, 1)];
+        unready(&database("stock", nodes.clone()), &mut positions);
+        let still = unready(&database("stock", nodes), &mut positions);
+        assert_eq!(still.unwrap(), "a is a primary of an older epoch");
     }
 
     #[test]
