@@ -42,7 +42,7 @@ use crate::{
 use action::{Action, Count, End, Hold};
 use hold::OnTask;
 
-pub use heal::{clear, paused, present};
+pub use heal::{clear, present};
 pub use keeper::{Keeper, Told};
 pub use observe::{Deaths, Observer, Seen, Tracked};
 pub use proof::Proof;

@@ -1,6 +1,13 @@
-//! What is done on a task's volume: scripts for a helper that has the volume too. Pure.
+//! What is done on a task's volume: scripts for a helper that has the volume too.
 //!
 //! The filler takes every block, and goes on taking those that the task gives back, until its guard is gone.
+
+use bollard::{errors::Error as DockerError, query_parameters::ContainerArchiveInfoOptions};
+
+use crate::{
+    cluster::Cluster,
+    error::{Error, Result},
+};
 
 /// The largest volume that is filled, in bytes: one of the host's own size would take the host down with it.
 pub(crate) const FILL_MAX: u64 = 16 << 30;
@@ -49,6 +56,46 @@ pub(super) fn scripts(volume: &str) -> Scripts {
         ),
         undo: format!("flock /run/lock/fill rm -f /run/filling {file} && [ ! -e {file} ]"),
     }
+}
+
+/// A volume, as a container has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mounted {
+    /// The volume's name.
+    pub(super) volume: String,
+    /// Where it is in the container.
+    pub(super) place: String,
+}
+
+/// Those of a container's volumes that are filled, whoever filled them: the filler's file is there. A container that has
+/// ended has none.
+///
+/// # Errors
+/// The engine does not answer.
+pub(super) async fn filled(
+    cluster: &Cluster,
+    container: &str,
+    mounted: &[Mounted],
+) -> Result<Vec<String>> {
+    let docker = cluster.engine.docker();
+    let mut filled = Vec::new();
+    for Mounted { volume, place } in mounted {
+        let options = ContainerArchiveInfoOptions {
+            path: format!("{place}/{FILLER}"),
+        };
+        match docker
+            .get_container_archive_info(container, Some(options))
+            .await
+        {
+            Ok(_there) => filled.push(volume.clone()),
+            // Of the file or of the container: what is asked for with HEAD has no words.
+            Err(DockerError::DockerResponseServerError {
+                status_code: 404, ..
+            }) => {}
+            Err(error) => return Err(Error::docker(format!("look at {volume}"), error)),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]

@@ -344,6 +344,23 @@ async fn fill(cluster: &Cluster, task: &Running, fault: &str) -> Result<Means> {
     })
 }
 
+/// Empties a volume whose filler nobody holds any more.
+pub(super) async fn empty(
+    cluster: &Cluster,
+    container: &str,
+    task: &str,
+    volume: &str,
+) -> Result<()> {
+    let scripts = disk::scripts(volume);
+    let beside = Beside {
+        fault: "fill-disk",
+        task,
+        container,
+        undo: &scripts.undo,
+    };
+    beside.undo_anew(cluster, &[volume.to_owned()]).await
+}
+
 /// Runs the script of a fault; where that fails, nothing of it is left.
 async fn apply(
     cluster: &Cluster,
@@ -470,22 +487,4 @@ async fn set_quota(cluster: &Cluster, container: &str, quota_us: i64) -> Result<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_look_prints_is_read_or_refused() {
-        assert_eq!(read("there 12\n").unwrap(), Told::There(12));
-        assert_eq!(read("gone\n").unwrap(), Told::Gone(Ended::Fault));
-        for wrong in ["", "there", "there x", "sh: iptables: not found", "-1"] {
-            assert!(read(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_number_that_cannot_be_read_is_no_full_disk() {
-        let error = number("stat: No such file").unwrap_err().to_string();
-        assert!(error.contains("should have been a number"), "{error}");
-        assert_eq!(number(" 0\n").unwrap(), 0);
-    }
-}
+mod tests;
