@@ -70,8 +70,8 @@ async fn every_kind_of_fault_that_somebody_left_is_present() {
         .respond_with(ResponseTemplate::new(200).set_body_bytes(failpoint("reserve.before-commit")))
         .mount(server)
         .await;
-    // {"name":"x","size":0,"mode":0}
-    let stat = "eyJuYW1lIjoieCIsInNpemUiOjAsIm1vZGUiOjB9";
+    // {"name":"x","size":0,"mode":0,"linkTarget":""}
+    let stat = "eyJuYW1lIjoieCIsInNpemUiOjAsIm1vZGUiOjAsImxpbmtUYXJnZXQiOiIifQ==";
     Mock::given(method("HEAD"))
         .and(path_regex("/containers/d1/archive$"))
         .respond_with(
