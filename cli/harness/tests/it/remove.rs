@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use harness::stack::remove::{self, Removed};
 use serde_json::json;
-use wiremock::matchers::{method, path_regex};
+use wiremock::matchers::{method, path_regex, query_param_contains};
 use wiremock::{Mock, ResponseTemplate};
 
 use crate::fake;
@@ -51,6 +51,13 @@ async fn a_paused_task_goes_on_before_its_service_is_removed() {
             "com.docker.swarm.task.name": "shop_order.1.x",
         },
     }]);
+    // It is no helper of a fault.
+    Mock::given(method("GET"))
+        .and(path_regex("/containers/json$"))
+        .and(query_param_contains("filters", "webshop.fault"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!([])))
+        .mount(&fake.server)
+        .await;
     // The task is there when faults are healed and when containers are counted, and gone afterwards.
     Mock::given(method("GET"))
         .and(path_regex("/containers/json$"))
@@ -61,6 +68,8 @@ async fn a_paused_task_goes_on_before_its_service_is_removed() {
     for path in ["/containers/json$", "/tasks$", "/networks$", "/configs$"] {
         fake::answer(&fake.server, "GET", path, &json!([])).await;
     }
+    let runs = json!({"State": {"Running": true, "Paused": false}, "HostConfig": {}});
+    fake::answer(&fake.server, "GET", "/containers/c1/json$", &runs).await;
     let service = json!([{"ID": "s1", "Spec": {"Name": "shop_order"}}]);
     fake::answer(&fake.server, "GET", "/services$", &service).await;
     for (verb, path) in [
