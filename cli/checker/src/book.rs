@@ -1,5 +1,7 @@
 //! Everything that is known of each order, user and item, side by side.
 
+use std::borrow::Cow;
+
 use protocol::{ItemId, OrderId, UserId};
 
 use crate::{
@@ -10,10 +12,25 @@ use crate::{
 };
 
 mod balance;
+mod claims;
+mod existence;
+mod misfit;
+mod prices;
+mod reading;
+mod sight;
 mod sources;
+mod sums;
+mod writes;
 
 pub(crate) use balance::Balance;
+pub(crate) use claims::{Addition, ClaimedLine, Claims, Creation};
+pub(crate) use existence::{duplicates, stranger_items, stranger_users};
+pub(crate) use misfit::Misfit;
+pub(crate) use prices::Prices;
+pub(crate) use sight::Sight;
 use sources::Sources;
+pub(crate) use sums::is_sum;
+pub(crate) use writes::{Write, acked_us, sent_us, writes};
 
 /// One order, from every side.
 pub(crate) struct OrderFacts<'a> {
@@ -26,8 +43,14 @@ pub(crate) struct OrderFacts<'a> {
     pub(crate) row: Option<&'a OrderRow>,
     /// Its row before the load, where it was known then.
     pub(crate) known: Option<&'a OrderRow>,
-    /// What was ordered: as acknowledged before the load where that is known, else the final row.
-    pub(crate) ordered: Option<&'a OrderRow>,
+    /// What its clients were told that it holds; `None`: nobody is known to have made it.
+    pub(crate) claims: Option<Claims<'a>>,
+    /// The first way in which its row is not what was claimed.
+    pub(crate) misfit: Option<Misfit>,
+    /// Its ok reads during the load.
+    pub(crate) reads: &'a [&'a Attempt],
+    /// What was ordered: by its row, or by what was claimed, whichever everything that happened fits.
+    pub(crate) ordered: Option<Cow<'a, OrderRow>>,
     /// Whether somebody was told that this order exists.
     pub(crate) created: bool,
     pub(crate) paid_before: bool,
@@ -52,6 +75,7 @@ impl OrderFacts<'_> {
 /// for: a million of them need not be in memory at once.
 pub(crate) struct Book<'a> {
     sources: Sources<'a>,
+    pub(crate) writes: Vec<Write>,
     pub(crate) order_count: usize,
     pub(crate) users: Vec<Balance<UserId>>,
     pub(crate) items: Vec<Balance<ItemId>>,
@@ -59,12 +83,14 @@ pub(crate) struct Book<'a> {
 
 impl<'a> Book<'a> {
     pub(crate) fn new(history: &'a History, initial: &'a Initial, last: &'a Snapshot) -> Self {
-        let sources = Sources::new(history, initial, last);
+        let writes = writes(history);
+        let sources = Sources::new(history, &writes, initial, last);
         let mut order_count = 0;
         sources.each_order(|_| order_count += 1);
-        let (users, items) = balance::all(history, initial, last, &sources);
+        let (users, items) = balance::all(&writes, initial, last, &sources);
         Self {
             sources,
+            writes,
             order_count,
             users,
             items,
@@ -79,6 +105,11 @@ impl<'a> Book<'a> {
     /// One order; `None`: nobody has heard of it.
     pub(crate) fn order(&self, order_id: OrderId) -> Option<OrderFacts<'_>> {
         self.sources.order(order_id)
+    }
+
+    /// What each item costs.
+    pub(crate) fn prices(&self) -> &Prices {
+        self.sources.prices()
     }
 
     /// Orders that were paid before the load, ascending.

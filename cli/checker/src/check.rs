@@ -16,8 +16,10 @@ mod acknowledged;
 mod atomicity;
 mod balances;
 mod compensation;
+mod contents;
 mod credit;
 mod double;
+mod fresh;
 mod monotone;
 mod non_negative;
 mod phantom;
@@ -73,6 +75,7 @@ pub(crate) fn all(scene: &Scene<'_>) -> Vec<(Check, Looked)> {
         .iter()
         .map(|found| (found.orders[0], found.label))
         .collect();
+    let monotone = monotone::check(scene);
     Check::ALL
         .into_iter()
         .map(|check| {
@@ -84,15 +87,17 @@ pub(crate) fn all(scene: &Scene<'_>) -> Vec<(Check, Looked)> {
                 | Check::Phantom => Looked {
                     counted: orders.counted,
                     undecided: orders.blind_spot(check, scene.last.witnesses),
-                    findings: orders
-                        .findings
-                        .extract_if(.., |finding| finding.label.check() == check)
-                        .collect(),
+                    findings: orders.of(check),
                 },
+                Check::Contents => contents::check(scene, orders.counted, orders.of(check)),
                 Check::Credit => blame(credit::check(scene), &labels),
                 Check::Stock => blame(stock::check(scene), &labels),
                 Check::NonNegative => non_negative::check(scene),
-                Check::Monotone => monotone::check(scene),
+                Check::Monotone => monotone.clone(),
+                Check::Fresh => {
+                    let stale = std::mem::take(&mut orders.stale);
+                    fresh::check(scene, stale, &monotone.findings, &labels)
+                }
                 Check::Replicas => replicas::check(scene),
                 Check::Settled => settled::check(scene),
             };
@@ -122,11 +127,19 @@ fn blame(mut looked: Looked, labels: &BTreeMap<OrderId, Label>) -> Looked {
 struct Labelled {
     counted: u64,
     findings: Vec<Finding>,
+    /// Orders of which a read missed something.
+    stale: Vec<Finding>,
     /// Orders that moved something, and of which it is not known what was ordered.
     unmeasured: u64,
 }
 
 impl Labelled {
+    /// Takes what one check found.
+    fn of(&mut self, check: Check) -> Vec<Finding> {
+        let own = |finding: &mut Finding| finding.label.check() == check;
+        self.findings.extract_if(.., own).collect()
+    }
+
     /// What a check cannot see because a witness is missing.
     fn blind_spot(&self, check: Check, witnesses: Witnesses) -> Option<String> {
         match (witnesses, check) {
@@ -151,16 +164,18 @@ impl Labelled {
 
 /// Gives each order at most one label: the first that fits.
 fn label_orders(book: &Book<'_>) -> Labelled {
-    const FIRST_MATCH: [fn(&OrderFacts<'_>) -> Option<Finding>; 5] = [
+    const FIRST_MATCH: [fn(&OrderFacts<'_>) -> Option<Finding>; 6] = [
         compensation::find,
         double::find,
         atomicity::find,
         acknowledged::find,
         phantom::find,
+        contents::find,
     ];
     let mut labelled = Labelled {
         counted: 0,
         findings: Vec::new(),
+        stale: Vec::new(),
         unmeasured: 0,
     };
     book.each_order(|order| {
@@ -168,6 +183,9 @@ fn label_orders(book: &Book<'_>) -> Labelled {
         let moved = || order.effect.parts.iter().any(|part| part.taken > 0);
         labelled.unmeasured += u64::from(!order.effect.seen.lines && moved());
         let found = FIRST_MATCH.iter().find_map(|find| find(order));
+        // Reads of an order that is wrong by itself saw what is wrong.
+        let extended = || found.is_none().then(|| fresh::unextended(order)).flatten();
+        labelled.stale.extend(fresh::unpaid(order).or_else(extended));
         labelled.findings.extend(found);
     });
     labelled

@@ -149,11 +149,11 @@ fn tally(looked: &Looked) -> String {
 pub(crate) fn is_suspected(scene: &Scene<'_>, label: Label) -> bool {
     let history = scene.run.history;
     let absence_proves_nothing = (!history.is_complete() || history.attempts.is_empty())
-        && matches!(label, Label::Phantom | Label::CreditLeak | Label::StockLeak);
+        && label.rests_on_absence();
     let moving = match label {
         // Healthy and past the deadline, as its check knows; then only the two identical reads may lack.
         Label::Stuck => !scene.quiet.rows_at_rest,
-        label => label.check().needs_quiescence() && !scene.quiet.is_quiet(),
+        label => label.needs_quiescence() && !scene.quiet.is_quiet(),
     };
     absence_proves_nothing || moving
 }

@@ -125,26 +125,30 @@ pub enum Check {
     Atomicity,
     Acknowledged,
     Phantom,
+    Contents,
     Credit,
     Stock,
     NonNegative,
     Monotone,
+    Fresh,
     Replicas,
     Settled,
 }
 
 impl Check {
-    /// Every check, in the order in which a result lists them. The first five give an order its one label.
-    pub const ALL: [Self; 11] = [
+    /// Every check, in the order in which a result lists them. The first six give an order its one label.
+    pub const ALL: [Self; 13] = [
         Self::Compensation,
         Self::Double,
         Self::Atomicity,
         Self::Acknowledged,
         Self::Phantom,
+        Self::Contents,
         Self::Credit,
         Self::Stock,
         Self::NonNegative,
         Self::Monotone,
+        Self::Fresh,
         Self::Replicas,
         Self::Settled,
     ];
@@ -158,10 +162,12 @@ impl Check {
             Self::Atomicity => "atomicity",
             Self::Acknowledged => "acknowledged",
             Self::Phantom => "phantom",
+            Self::Contents => "contents",
             Self::Credit => "credit",
             Self::Stock => "stock",
             Self::NonNegative => "non-negative",
             Self::Monotone => "monotone",
+            Self::Fresh => "fresh",
             Self::Replicas => "replicas",
             Self::Settled => "settled",
         }
@@ -172,7 +178,7 @@ impl Check {
     pub fn needs_quiescence(self) -> bool {
         !matches!(
             self,
-            Self::NonNegative | Self::Monotone | Self::Replicas | Self::Settled
+            Self::NonNegative | Self::Monotone | Self::Fresh | Self::Replicas | Self::Settled
         )
     }
 }
@@ -192,11 +198,16 @@ pub enum Label {
     Torn,
     LostAck,
     Phantom,
+    Altered,
+    LostLine,
+    DoubleLine,
+    DuplicateId,
     CreditLeak,
     StockLeak,
     Overspend,
     Oversell,
     Reverted,
+    Stale,
     SplitBrain,
     Diverged,
     Stuck,
@@ -212,13 +223,32 @@ impl Label {
             Self::Torn => Check::Atomicity,
             Self::LostAck => Check::Acknowledged,
             Self::Phantom => Check::Phantom,
+            Self::Altered | Self::LostLine | Self::DoubleLine | Self::DuplicateId => {
+                Check::Contents
+            }
             Self::CreditLeak => Check::Credit,
             Self::StockLeak => Check::Stock,
             Self::Overspend | Self::Oversell => Check::NonNegative,
             Self::Reverted => Check::Monotone,
+            Self::Stale => Check::Fresh,
             Self::SplitBrain | Self::Diverged => Check::Replicas,
             Self::Stuck => Check::Settled,
         }
+    }
+
+    /// Whether it is certain only where no saga runs any more. An id that was given twice stays so.
+    #[must_use]
+    pub fn needs_quiescence(self) -> bool {
+        self != Self::DuplicateId && self.check().needs_quiescence()
+    }
+
+    /// Whether an operation that the history lacks could be what explains it.
+    #[must_use]
+    pub fn rests_on_absence(self) -> bool {
+        matches!(
+            self,
+            Self::Phantom | Self::Altered | Self::DoubleLine | Self::CreditLeak | Self::StockLeak
+        )
     }
 }
 
@@ -230,11 +260,16 @@ impl fmt::Display for Label {
             Self::Torn => "TORN",
             Self::LostAck => "LOST_ACK",
             Self::Phantom => "PHANTOM",
+            Self::Altered => "ALTERED",
+            Self::LostLine => "LOST_LINE",
+            Self::DoubleLine => "DOUBLE_LINE",
+            Self::DuplicateId => "DUPLICATE_ID",
             Self::CreditLeak => "CREDIT_LEAK",
             Self::StockLeak => "STOCK_LEAK",
             Self::Overspend => "OVERSPEND",
             Self::Oversell => "OVERSELL",
             Self::Reverted => "REVERTED",
+            Self::Stale => "STALE",
             Self::SplitBrain => "SPLIT_BRAIN",
             Self::Diverged => "DIVERGED",
             Self::Stuck => "STUCK",

@@ -1,8 +1,10 @@
 //! The judge is judged: builds with a planted bug are brought up one at a time, and each bug must be found
 //! under its right name. A healthy build must pass.
 
+mod early;
 mod mutants;
 mod planted_code;
+mod unread;
 
 use std::{
     collections::BTreeMap,
@@ -24,8 +26,11 @@ use crate::{
     stack::{deploy, remove},
 };
 
+use mutants::Twist;
+
 pub use mutants::{Expected, MUTANTS, Mutant, Outcome, QUICK};
 pub use planted_code::require_only_in_test_images;
+pub use unread::Unread;
 
 /// How long a stack may take to come up, and to go.
 const STACK_MAX: Duration = Duration::from_secs(180);
@@ -101,10 +106,19 @@ async fn judge(
     let command = format!("webshop selftest {}", mutant.name);
     let shape = mutant.scenario().shape(mutant.seed(), &command);
     let settle = shape.settle;
-    let report = run::prepare(cluster, shape).await?.run(runs).await?;
+    let run = run::prepare(cluster, shape).await?.run(runs);
+    let report = match mutant.twist {
+        Twist::LiftsEarly => early::lift_beside(cluster, run).await?,
+        Twist::None | Twist::ClosesStdout => run.await?,
+    };
     let judged = verify::verify(cluster, &report.dir, settle.into()).await?;
+    let mut outcome = Outcome::of(mutant.expected, &judged.judgement, start.elapsed());
+    if mutant.twist == Twist::ClosesStdout {
+        let code = judged.judgement.exit_code;
+        outcome = outcome.unread(unread::judge(report.dir.path(), code).await?);
+    }
     Ok(Tried {
-        outcome: Outcome::of(mutant.expected, &judged.judgement, start.elapsed()),
+        outcome,
         dir: report.dir,
     })
 }

@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use protocol::{ItemId, OrderId, UserId};
 
-use super::{OrderFacts, class_of, sources::Sources};
+use super::{OrderFacts, Write, sources::Sources};
 use crate::{
     effect::{Good, Part},
-    history::{History, Op, Value},
+    history::Op,
     outcome::Class,
     snapshot::{Initial, Snapshot},
 };
@@ -60,7 +60,7 @@ impl<Id> Balance<Id> {
 
 /// The accounts of the payment service, and the shelves of the stock service.
 pub(super) fn all(
-    history: &History,
+    writes: &[Write],
     initial: &Initial,
     last: &Snapshot,
     sources: &Sources<'_>,
@@ -78,19 +78,19 @@ pub(super) fn all(
     for row in &last.items {
         items.seen(row.item_id).after = Some(row.stock.into());
     }
-    for (op, value, class) in logical(history) {
-        match (op, value) {
-            (Op::AddFunds { user, amount }, _) => users.adjust(user, amount.0.into(), class),
-            (Op::Pay { user, amount }, _) => users.adjust(user, -i128::from(amount.0), class),
-            (Op::AddStock { item, amount }, _) => items.adjust(item, amount.0.into(), class),
-            (Op::SubtractStock { item, amount }, _) => {
-                items.adjust(item, -i128::from(amount.0), class);
+    for write in writes {
+        match write.op {
+            Op::AddFunds { user, amount } => users.adjust(user, amount.0.into(), write.class),
+            Op::Pay { user, amount } => users.adjust(user, -i128::from(amount.0), write.class),
+            Op::AddStock { item, amount } => items.adjust(item, amount.0.into(), write.class),
+            Op::SubtractStock { item, amount } => {
+                items.adjust(item, -i128::from(amount.0), write.class);
             }
-            (Op::CreateUser, Some(Value::Created(id))) => {
-                users.seen(UserId(id));
+            Op::CreateUser => {
+                write.made.map(|id| users.seen(UserId(id)));
             }
-            (Op::CreateItem { .. }, Some(Value::Created(id))) => {
-                items.seen(ItemId(id));
+            Op::CreateItem { .. } => {
+                write.made.map(|id| items.seen(ItemId(id)));
             }
             _ => {}
         }
@@ -104,23 +104,6 @@ pub(super) fn all(
         }
     });
     (users.into_sorted(), items.into_sorted())
-}
-
-/// Each logical write that is not a checkout, its retries folded into one class.
-fn logical(history: &History) -> impl Iterator<Item = (Op, Option<Value>, Class)> {
-    let mut folded: BTreeMap<u64, (Op, Option<Value>, Class)> = BTreeMap::new();
-    for attempt in &history.attempts {
-        let op = attempt.invoke.op;
-        if op.kind() == crate::outcome::Kind::Read || matches!(op, Op::Checkout { .. }) {
-            continue;
-        }
-        let (_, value, class) = folded
-            .entry(attempt.invoke.id)
-            .or_insert((op, None, Class::Fail));
-        *value = value.or(attempt.value());
-        *class = class_of([*class, attempt.class()].into_iter()).unwrap_or(Class::Fail);
-    }
-    folded.into_values()
 }
 
 struct Balances<Id> {

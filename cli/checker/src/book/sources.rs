@@ -1,8 +1,11 @@
 use protocol::OrderId;
 
-use super::{OrderFacts, class_of};
+use super::{
+    Addition, Claims, Creation, OrderFacts, Prices, Write, class_of, existence,
+    reading::{Reading, Voices},
+};
 use crate::{
-    effect::{Effect, Seen},
+    effect::Seen,
     history::{Attempt, History, Op, Value},
     snapshot::{Initial, OrderRow, PaymentMovement, Snapshot, StockMovement, Witnesses},
 };
@@ -12,9 +15,13 @@ pub(super) struct Sources<'a> {
     rows: Vec<&'a OrderRow>,
     before: Vec<&'a OrderRow>,
     paid_before: Vec<OrderId>,
-    /// Orders that an ok answer said were created, and those whose lines the run may have changed.
-    created: Vec<OrderId>,
-    extended: Vec<OrderId>,
+    creations: Vec<Creation>,
+    additions: Vec<Addition>,
+    /// Orders with a row that nobody created.
+    strangers: Vec<OrderId>,
+    /// The ok reads of orders.
+    reads: Vec<&'a Attempt>,
+    prices: Prices,
     /// The attempts at one order in the order in which they were sent.
     checkouts: Vec<&'a Attempt>,
     /// The movements that belong to the run.
@@ -30,37 +37,41 @@ struct Stretches<'s, 'a> {
     rows: &'s [&'a OrderRow],
     before: &'s [&'a OrderRow],
     paid_before: &'s [OrderId],
-    created: &'s [OrderId],
-    extended: &'s [OrderId],
+    creations: &'s [Creation],
+    additions: &'s [Addition],
+    reads: &'s [&'a Attempt],
     checkouts: &'s [&'a Attempt],
     payments: &'s [&'a PaymentMovement],
     stock: &'s [&'a StockMovement],
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(history: &'a History, initial: &'a Initial, last: &'a Snapshot) -> Self {
-        let (mut checkouts, mut created, mut extended) = (Vec::new(), Vec::new(), Vec::new());
+    pub(super) fn new(
+        history: &'a History,
+        writes: &[Write],
+        initial: &'a Initial,
+        last: &'a Snapshot,
+    ) -> Self {
+        let (mut checkouts, mut reads) = (Vec::new(), Vec::new());
         for attempt in &history.attempts {
-            match attempt.invoke.op {
-                Op::Checkout { .. } => checkouts.push(attempt),
-                Op::AddItem { order, .. } => extended.push(order),
-                Op::CreateOrder { .. } => {
-                    if let Some(Value::Created(id)) = attempt.value() {
-                        created.push(OrderId(id));
-                    }
-                }
+            match (attempt.invoke.op, attempt.value()) {
+                (Op::Checkout { .. }, _) => checkouts.push(attempt),
+                (Op::FindOrder { .. }, Some(Value::Order { .. })) => reads.push(attempt),
                 _ => {}
             }
         }
         // Stable sorts: they are quick on what is nearly sorted, as rows and histories are.
-        checkouts.sort_by_key(|attempt| checkout_of(attempt));
+        checkouts.sort_by_key(|attempt| order_of(attempt));
+        reads.sort_by_key(|attempt| order_of(attempt));
+        let mut creations: Vec<_> = writes.iter().filter_map(existence::creation).collect();
+        creations.sort();
+        let mut additions: Vec<_> = writes.iter().filter_map(Addition::of).collect();
+        additions.sort_by_key(|addition| addition.order);
         let paid = initial.orders.iter().filter(|row| row.paid);
         let mut paid_before: Vec<_> = paid.map(|row| row.order_id).collect();
         paid_before.extend(&initial.paid_orders);
-        for list in [&mut created, &mut extended, &mut paid_before] {
-            list.sort();
-            list.dedup();
-        }
+        paid_before.sort();
+        paid_before.dedup();
         let payments = last.payment_movements.iter();
         let mut payments: Vec<_> = payments
             .filter(|movement| movement.movement_id > initial.payment_watermark)
@@ -71,18 +82,31 @@ impl<'a> Sources<'a> {
             .filter(|movement| movement.movement_id > initial.stock_watermark)
             .collect();
         stock.sort_by_key(|movement| (movement.order_id, movement.movement_id));
+        let (rows, before) = (by_id(&last.orders), by_id(&initial.orders));
+        let is_known = |id: &OrderId| {
+            before.binary_search_by_key(id, |row| row.order_id).is_ok()
+                || paid_before.binary_search(id).is_ok()
+                || creations.binary_search_by_key(id, |it| it.order).is_ok()
+        };
         Self {
-            rows: by_id(&last.orders),
-            before: by_id(&initial.orders),
+            strangers: existence::stranger_orders(&rows, is_known, writes),
+            rows,
+            before,
             paid_before,
-            created,
-            extended,
+            creations,
+            additions,
+            reads,
+            prices: Prices::of(initial, writes, last),
             checkouts,
             payments,
             stock,
             witnesses: last.witnesses,
             whole_history: history.is_complete(),
         }
+    }
+
+    pub(super) fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     pub(super) fn paid_before(&self) -> &[OrderId] {
@@ -108,8 +132,9 @@ impl<'a> Sources<'a> {
             rows: &self.rows,
             before: &self.before,
             paid_before: &self.paid_before,
-            created: &self.created,
-            extended: &self.extended,
+            creations: &self.creations,
+            additions: &self.additions,
+            reads: &self.reads,
             checkouts: &self.checkouts,
             payments: &self.payments,
             stock: &self.stock,
@@ -120,43 +145,73 @@ impl<'a> Sources<'a> {
         let row: Option<&'s OrderRow> = own.rows.first().copied();
         let known: Option<&'s OrderRow> = own.before.first().copied();
         let paid_before = !own.paid_before.is_empty();
-        let extended = !own.extended.is_empty() || !self.whole_history;
-        let ordered = if extended {
-            row.or(known)
-        } else {
-            known.or(row)
-        };
+        let is_stranger = self.strangers.binary_search(&order_id).is_ok();
+        let claims = self.claims(own, is_stranger);
         let balances = self.witnesses.have_balances();
         let seen = Seen {
             paid: balances.then(|| row.is_some_and(|row| row.paid)),
             ledgers: self.witnesses.have_ledgers(),
-            lines: balances || (known.is_some() && !extended),
+            lines: balances || (claims.is_some() && self.whole_history),
         };
+        let Reading {
+            ordered,
+            effect,
+            misfit,
+        } = Voices {
+            row,
+            claims,
+            is_stranger,
+            paid_before,
+            payments: own.payments,
+            stock: own.stock,
+            seen,
+            whole_history: self.whole_history,
+        }
+        .read();
         OrderFacts {
             order_id,
             checkouts: own.checkouts,
             class: class_of(own.checkouts.iter().map(|attempt| attempt.class())),
             row,
             known,
+            claims,
+            misfit,
+            reads: own.reads,
             ordered,
-            created: known.is_some() || paid_before || !own.created.is_empty(),
+            created: known.is_some() || paid_before || !own.creations.is_empty(),
             paid_before,
             payments: own.payments,
             stock: own.stock,
-            effect: Effect::of(ordered, seen, paid_before, own.payments, own.stock),
+            effect,
         }
+    }
+
+    /// What was claimed of an order; `None`: nobody is known to have made it, or nobody knows what it held when it
+    /// was paid before the load.
+    fn claims<'s>(&'s self, own: &Stretches<'s, 'a>, is_stranger: bool) -> Option<Claims<'s>> {
+        let known: Option<&'s OrderRow> = own.before.first().copied();
+        let is_told = known.is_some() || !own.creations.is_empty();
+        let guessed = own.rows.first().map(|row| row.user_id);
+        let guessed = guessed.filter(|_| !is_told && !is_stranger && own.paid_before.is_empty());
+        (is_told || guessed.is_some()).then_some(Claims {
+            known,
+            creations: own.creations,
+            additions: own.additions,
+            guessed,
+            prices: &self.prices,
+        })
     }
 }
 
 impl<'s, 'a> Stretches<'s, 'a> {
-    /// The lowest order that anybody speaks of. Added lines alone do not make an order known.
+    /// The lowest order that anybody speaks of. Added lines and reads alone do not make an order known.
     fn first(&self) -> Option<OrderId> {
         [
             self.rows.first().map(|row| row.order_id),
             self.before.first().map(|row| row.order_id),
             self.paid_before.first().copied(),
-            self.created.first().copied(),
-            self.checkouts.first().map(|attempt| checkout_of(attempt)),
+            self.creations.first().map(|creation| creation.order),
+            self.checkouts.first().map(|attempt| order_of(attempt)),
             self.payments.first().map(|movement| movement.order_id),
             self.stock.first().map(|movement| movement.order_id),
         ]
@@ -167,16 +222,16 @@ impl<'s, 'a> Stretches<'s, 'a> {
 
     /// Takes what belongs to an order from the front of every list.
     fn take(&mut self, order_id: OrderId) -> Self {
-        while self.extended.first().is_some_and(|id| *id < order_id) {
-            self.extended = &self.extended[1..];
-        }
+        pass(&mut self.additions, order_id, |it| it.order);
+        pass(&mut self.reads, order_id, |it| order_of(it));
         Self {
             rows: take(&mut self.rows, order_id, |row| row.order_id),
             before: take(&mut self.before, order_id, |row| row.order_id),
             paid_before: take(&mut self.paid_before, order_id, |id| *id),
-            created: take(&mut self.created, order_id, |id| *id),
-            extended: take(&mut self.extended, order_id, |id| *id),
-            checkouts: take(&mut self.checkouts, order_id, |it| checkout_of(it)),
+            creations: take(&mut self.creations, order_id, |it| it.order),
+            additions: take(&mut self.additions, order_id, |it| it.order),
+            reads: take(&mut self.reads, order_id, |it| order_of(it)),
+            checkouts: take(&mut self.checkouts, order_id, |it| order_of(it)),
             payments: take(&mut self.payments, order_id, |it| it.order_id),
             stock: take(&mut self.stock, order_id, |it| it.order_id),
         }
@@ -188,19 +243,20 @@ impl<'s, 'a> Stretches<'s, 'a> {
             rows: skip(self.rows, order_id, |row| row.order_id),
             before: skip(self.before, order_id, |row| row.order_id),
             paid_before: skip(self.paid_before, order_id, |id| *id),
-            created: skip(self.created, order_id, |id| *id),
-            extended: skip(self.extended, order_id, |id| *id),
-            checkouts: skip(self.checkouts, order_id, |it| checkout_of(it)),
+            creations: skip(self.creations, order_id, |it| it.order),
+            additions: skip(self.additions, order_id, |it| it.order),
+            reads: skip(self.reads, order_id, |it| order_of(it)),
+            checkouts: skip(self.checkouts, order_id, |it| order_of(it)),
             payments: skip(self.payments, order_id, |it| it.order_id),
             stock: skip(self.stock, order_id, |it| it.order_id),
         }
     }
 }
 
-/// The order that an attempt wants to check out; only such attempts are kept.
-fn checkout_of(attempt: &Attempt) -> OrderId {
+/// The order that an attempt wants to check out or to read; only such attempts are kept.
+fn order_of(attempt: &Attempt) -> OrderId {
     match attempt.invoke.op {
-        Op::Checkout { order } => order,
+        Op::Checkout { order } | Op::FindOrder { order } => order,
         _ => OrderId(i64::MIN),
     }
 }
@@ -217,6 +273,12 @@ fn take<'s, T>(list: &mut &'s [T], order_id: OrderId, key: impl Fn(&T) -> OrderI
     let (own, rest) = list.split_at(length);
     *list = rest;
     own
+}
+
+/// Leaves out what belongs to orders before this one.
+fn pass<T>(list: &mut &[T], order_id: OrderId, key: impl Fn(&T) -> OrderId) {
+    let length = list.iter().take_while(|it| key(it) < order_id).count();
+    *list = &list[length..];
 }
 
 fn skip<T>(list: &[T], order_id: OrderId, key: impl Fn(&T) -> OrderId) -> &[T] {

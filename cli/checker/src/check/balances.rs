@@ -1,16 +1,13 @@
 //! What the credit and the stock check share: a balance against both of its witnesses.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use super::{Finding, Looked};
 use crate::{
-    book::Balance,
+    book::{Balance, is_sum},
     snapshot::{Subject, Witnesses},
     verdict::Label,
 };
-
-/// Beyond this many possible sums, unknown top-ups are judged by their range alone.
-const SUMS_MAX: usize = 4096;
 
 /// What a check looks at.
 pub(super) struct Kind<Id> {
@@ -104,54 +101,4 @@ fn told<Id>(balance: &Balance<Id>, after: i128, noun: &str) -> String {
         "the {noun} is {after}: it was {}, {} was added outside orders, and its paid orders come to {}",
         balance.before, balance.added, balance.ordered
     )
-}
-
-/// Whether `gap` is what some of the uncertain amounts come to.
-fn is_sum(perhaps: &[i128], gap: i128) -> bool {
-    if gap == 0 {
-        return true;
-    }
-    let low: i128 = perhaps.iter().filter(|amount| **amount < 0).sum();
-    let high: i128 = perhaps.iter().filter(|amount| **amount > 0).sum();
-    if gap < low || gap > high {
-        return false;
-    }
-    let mut sums = BTreeSet::from([0]);
-    for amount in perhaps {
-        let more: Vec<i128> = sums.iter().map(|sum| sum + amount).collect();
-        sums.extend(more);
-        if sums.len() > SUMS_MAX {
-            return true;
-        }
-    }
-    sums.contains(&gap)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gap_is_explained_by_some_of_the_uncertain_amounts() {
-        for (gap, explained) in [
-            (0, true),
-            (5, true),
-            (12, true),
-            (-3, true),
-            (2, true),
-            (9, true),
-            (1, false),
-            (13, false),
-            (-4, false),
-        ] {
-            assert_eq!(is_sum(&[5, 7, -3], gap), explained, "{gap}");
-        }
-    }
-
-    #[test]
-    fn very_many_uncertain_amounts_are_judged_by_their_range() {
-        let many: Vec<i128> = (0..64).map(|bit| 1_i128 << bit).collect();
-        assert!(is_sum(&many, 12345));
-        assert!(!is_sum(&many, -1));
-    }
 }

@@ -33,26 +33,20 @@ pub struct Data {
 const USERS: i64 = 1000;
 const ITEMS: i64 = 1000;
 const ITEM_PRICE: i64 = 5;
-/// No order costs more or takes more than this, so that nobody else runs out.
-const ORDER_COST_MAX: i64 = 1000;
+/// No order costs more or takes more than this, and no withdrawal either, so that nobody else runs out.
+const TAKEN_MAX: i64 = 1000;
 const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 const ATTEMPTS_MAX: u32 = 5;
 
 impl Data {
-    /// Enough for `profile` over `span`: every order is checked out once, most of them with success.
+    /// Enough for `profile` over `span`: every order is checked out once, most of them with success. A checkout may take
+    /// an order that the load made itself, so there are at least as many orders as are wanted.
     #[must_use]
     pub fn for_load(profile: &Profile, span: Duration) -> Self {
-        const MARGIN: i64 = 100;
         let ops = Schedule::new(profile.rate).count(span);
-        // Random choice scatters around the mix's share: a tenth and a hundred more are always enough.
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "a float to integer cast saturates, and so many operations take centuries"
-        )]
-        let checkouts = (ops as f64 * profile.mix.checkouts() * 1.1).min(2_000_000.0) as i64;
-        let orders = checkouts + MARGIN;
+        let orders = at_most(ops, profile.mix.checkouts());
+        let takings = at_most(ops, profile.mix.takings());
         Self {
             sizes: Sizes {
                 orders,
@@ -60,8 +54,8 @@ impl Data {
                 items: ITEMS,
             },
             item_price: ITEM_PRICE,
-            credit: orders * ORDER_COST_MAX,
-            stock: orders * ORDER_COST_MAX,
+            credit: takings * TAKEN_MAX,
+            stock: takings * TAKEN_MAX,
             poor_users: USERS / 50,
             poor_credit: ITEM_PRICE,
             scarce_items: ITEMS / 100,
@@ -131,6 +125,18 @@ impl Data {
     }
 }
 
+/// How many of `ops` operations are of a share (0 to 1) of the mix, at most.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a float to integer cast saturates, and so many operations take centuries"
+)]
+fn at_most(ops: u64, share: f64) -> i64 {
+    // Random choice scatters around the mix's share: a tenth and a hundred more are always enough.
+    const MARGIN: i64 = 100;
+    (ops as f64 * share * 1.1).min(2_000_000.0) as i64 + MARGIN
+}
+
 /// Repeats until the shop accepts it: each of these calls may be repeated under its key.
 async fn call(client: &Client, path: &str, key: &str, timeout: Duration) -> Result<()> {
     let mut attempt = 1;
@@ -155,18 +161,46 @@ mod tests {
     use super::*;
     use crate::load::Mix;
 
-    #[test]
-    fn there_are_orders_for_every_checkout() {
+    /// What is prepared for a minute of 500 operations a second.
+    fn prepared(mix: &str) -> Data {
         let profile = Profile {
             rate: 500.0,
-            mix: Mix::default(),
+            mix: mix.parse().unwrap(),
             seed: 1,
             request_timeout_ms: 10_000,
             retries: 0,
         };
-        let data = Data::for_load(&profile, Duration::from_secs(60));
+        Data::for_load(&profile, Duration::from_secs(60))
+    }
+
+    #[test]
+    fn there_are_orders_for_every_checkout() {
+        let data = prepared("checkout=80%,find_order=20%");
         assert_eq!(data.sizes.orders, 26_500);
         assert!(data.credit >= data.sizes.orders * 2 * ITEM_PRICE);
         assert!(data.poor_users > 0 && data.scarce_items > 0);
+        let carts = prepared("checkout=10%,create_order=30%,add_item=60%");
+        assert_eq!(
+            carts.sizes.orders, 3_400,
+            "creates need none that are prepared"
+        );
+    }
+
+    #[test]
+    fn only_the_poor_run_out_whatever_the_mix_takes() {
+        for mix in [
+            "pay=50%,subtract_stock=50%",
+            "checkout=10%,create_order=20%,add_item=70%",
+            "find_user=100%",
+            &Mix::default().to_string(),
+        ] {
+            let data = prepared(mix);
+            let mix: Mix = mix.parse().unwrap();
+            // All of it from one user.
+            let worst = (30_000.0 * mix.takings() * 150.0) as i64;
+            assert!(data.credit > worst, "{mix}");
+            assert!(data.stock > worst, "{mix}");
+            assert!(data.credit > data.poor_credit && data.stock > data.scarce_stock);
+        }
     }
 }

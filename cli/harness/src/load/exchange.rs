@@ -3,15 +3,16 @@
 use checker::{
     contents::Digest,
     history::{Op, Value},
-    outcome::{Broken, Class, Seen, classify},
+    outcome::{Broken, Class, Kind, Seen, classify},
 };
 use protocol::{
-    Outcome,
-    http::{Item, Order, Rejection, User},
+    ItemId, OrderId, Outcome, UserId,
+    http::{Item, ItemCreated, Order, OrderCreated, Rejection, User, UserCreated},
     id::BadId,
     outcome::OUTCOME_HEADER,
     saga::RefusalCode,
 };
+use serde::de::DeserializeOwned;
 
 /// What the client saw of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +50,8 @@ impl Exchange {
             header,
             whole: body.is_ok(),
         };
-        let class = classify(seen, op.kind());
         let whole = body.ok();
+        let (class, value) = seen_in(op, classify(seen, op.kind()), whole);
         Self {
             class,
             status: Some(status),
@@ -59,10 +60,24 @@ impl Exchange {
                 .filter(|_| (400..500).contains(&status))
                 .and_then(|body| serde_json::from_slice::<Rejection>(body).ok())
                 .map(|rejection| rejection.code),
-            value: whole
-                .filter(|_| class == Class::Ok)
-                .and_then(|body| value(op, body)),
+            value,
         }
+    }
+}
+
+/// What an answer of this class says about its operation, and the value that it carries.
+///
+/// An ok answer without the value that was asked for is none: nobody saw anything by such a read, which counts as
+/// nothing, and such a create happened while nobody knows what it made.
+fn seen_in(op: Op, class: Class, body: Option<&[u8]>) -> (Class, Option<Value>) {
+    let Some(body) = body.filter(|_| class == Class::Ok) else {
+        return (class, None);
+    };
+    match (carried(op, body), op.kind()) {
+        (Carried::Nothing, _) => (Class::Ok, None),
+        (Carried::Value(value), _) => (Class::Ok, Some(value)),
+        (Carried::Garbled, Kind::Read) => (Class::Fail, None),
+        (Carried::Garbled, Kind::Write) => (Class::Info, None),
     }
 }
 
@@ -74,33 +89,46 @@ pub(super) fn outcome(headers: &reqwest::header::HeaderMap) -> Option<Outcome> {
         .and_then(Outcome::from_header)
 }
 
-/// What an ok read saw; `None` for a write, and for a body that is not what was asked for.
-fn value(op: Op, body: &[u8]) -> Option<Value> {
-    match op {
-        Op::FindOrder { .. } => serde_json::from_slice::<Order>(body)
-            .ok()
-            .and_then(|order| {
-                Some(Value::Order {
-                    paid: order.paid,
-                    contents: contents(&order).ok()?,
-                })
-            }),
-        Op::FindItem { .. } => serde_json::from_slice::<Item>(body)
-            .ok()
-            .map(|item| Value::Stock(item.stock)),
-        Op::FindUser { .. } => serde_json::from_slice::<User>(body)
-            .ok()
-            .map(|user| Value::Credit(user.credit)),
+/// What the body of an ok answer holds.
+enum Carried {
+    /// The operation has no value: its status says it all.
+    Nothing,
+    Value(Value),
+    /// The body is not what was asked for.
+    Garbled,
+}
+
+fn carried(op: Op, body: &[u8]) -> Carried {
+    let value = match op {
+        Op::FindOrder { .. } => json(body).and_then(|order: Order| {
+            Some(Value::Order {
+                paid: order.paid,
+                contents: contents(&order).ok()?,
+            })
+        }),
+        Op::FindItem { .. } => json(body).map(|item: Item| Value::Stock(item.stock)),
+        Op::FindUser { .. } => json(body).map(|user: User| Value::Credit(user.credit)),
+        Op::CreateOrder { .. } => json(body)
+            .and_then(|made: OrderCreated| made.order_id.parse().ok())
+            .map(|OrderId(id)| Value::Created(id)),
+        Op::CreateItem { .. } => json(body)
+            .and_then(|made: ItemCreated| made.item_id.parse().ok())
+            .map(|ItemId(id)| Value::Created(id)),
+        Op::CreateUser => json(body)
+            .and_then(|made: UserCreated| made.user_id.parse().ok())
+            .map(|UserId(id)| Value::Created(id)),
         Op::Checkout { .. }
         | Op::AddFunds { .. }
         | Op::Pay { .. }
         | Op::AddStock { .. }
         | Op::SubtractStock { .. }
-        | Op::CreateOrder { .. }
-        | Op::AddItem { .. }
-        | Op::CreateItem { .. }
-        | Op::CreateUser => None,
-    }
+        | Op::AddItem { .. } => return Carried::Nothing,
+    };
+    value.map_or(Carried::Garbled, Carried::Value)
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
 }
 
 /// The digest of what the API says that an order holds.
@@ -124,7 +152,7 @@ pub(super) fn failure(error: &reqwest::Error) -> Broken {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{OrderId, UserId};
+    use protocol::Credits;
 
     use super::*;
 
@@ -155,13 +183,42 @@ mod tests {
         assert_eq!(exchange.broken, Some(Broken::TimedOut));
     }
 
+    #[rstest::rstest]
+    #[case::order(Op::CreateOrder { user: UserId(3) }, r#"{"order_id":"41"}"#)]
+    #[case::item(Op::CreateItem { price: Credits(5) }, r#"{"item_id":"41"}"#)]
+    #[case::user(Op::CreateUser, r#"{"user_id":"41"}"#)]
+    fn a_create_keeps_the_id_that_it_made(#[case] op: Op, #[case] body: &str) {
+        let exchange = Exchange::answered(op, 200, None, Ok(body.as_bytes()));
+        assert_eq!(exchange.class, Class::Ok);
+        assert_eq!(exchange.value, Some(Value::Created(41)));
+    }
+
     #[test]
-    fn a_read_keeps_what_it_saw() {
+    fn a_create_that_does_not_say_what_it_made_is_unknown() {
+        let create = Op::CreateOrder { user: UserId(3) };
+        for body in ["", "{}", r#"{"order_id":"x"}"#, r#"{"order_id":-1}"#] {
+            let exchange = Exchange::answered(create, 200, None, Ok(body.as_bytes()));
+            assert_eq!(exchange.class, Class::Info, "{body}");
+            assert_eq!(exchange.value, None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_write_without_a_value_is_ok_by_its_status_alone() {
+        let exchange = Exchange::answered(CHECKOUT, 200, None, Ok(b"<html>"));
+        assert_eq!((exchange.class, exchange.value), (Class::Ok, None));
+    }
+
+    #[test]
+    fn a_read_keeps_what_it_saw_and_is_nothing_where_it_saw_nothing() {
         let find = Op::FindUser { user: UserId(3) };
         let body = br#"{"user_id":"3","credit":12}"#;
         let exchange = Exchange::answered(find, 200, None, Ok(body));
+        assert_eq!(exchange.class, Class::Ok);
         assert_eq!(exchange.value, Some(Value::Credit(12)));
         let not_ours = Exchange::answered(find, 200, None, Ok(b"<html>"));
+        assert_eq!(not_ours.class, Class::Fail);
         assert_eq!(not_ours.value, None);
+        assert_eq!(not_ours.status, Some(200));
     }
 }

@@ -14,7 +14,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Profile, Stats, exchange::Exchange, schedule::Schedule, workload::Workload};
+use super::{
+    Client, Profile, Stats,
+    exchange::Exchange,
+    schedule::Schedule,
+    workload::{Answer, Workload},
+};
 use crate::error::{Error, Result};
 use crate::recorder::{Clock, Recorder};
 
@@ -102,6 +107,12 @@ impl Generator {
             if due >= *end.borrow() || self.recorder.is_broken() {
                 break;
             }
+            // What has ended since the last operation decides what this one may be about.
+            while let Some(ended) = tasks.try_join_next() {
+                if let Ok(Some(answer)) = ended {
+                    self.workload.answered(answer);
+                }
+            }
             let operation = Operation {
                 id: index,
                 op: self.workload.next_op(),
@@ -111,9 +122,12 @@ impl Generator {
                 Ok(permit) => {
                     tasks.spawn(operation.perform(Arc::clone(&shared), permit));
                 }
-                Err(_all_taken) => operation.give_up(&shared).await,
+                Err(_all_taken) => {
+                    if let Some(answer) = operation.give_up(&shared).await {
+                        self.workload.answered(answer);
+                    }
+                }
             }
-            while tasks.try_join_next().is_some() {}
             index += 1;
         }
         let span = start.elapsed();
@@ -138,7 +152,8 @@ struct Operation {
 }
 
 impl Operation {
-    async fn perform(self, shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
+    /// Sends it until its outcome is known or its retries are used up; gives what the workload has to hear of it.
+    async fn perform(self, shared: Arc<Shared>, permit: OwnedSemaphorePermit) -> Option<Answer> {
         let clock = shared.recorder.clock();
         let key = format!("{}-{}", shared.run, self.id);
         let late_us = clock.now_us().saturating_sub(self.due_us);
@@ -162,15 +177,17 @@ impl Operation {
         let latency_us = clock.now_us().saturating_sub(self.due_us);
         shared.stats.ended(self.op, &exchange, latency_us);
         drop(permit);
+        Answer::of(self.op, &exchange)
     }
 
     /// The operation is due but too many are under way: nothing of it leaves.
-    async fn give_up(self, shared: &Shared) {
+    async fn give_up(self, shared: &Shared) -> Option<Answer> {
         let clock = shared.recorder.clock();
         self.invoke(&shared.recorder, &clock, 1).await;
         let exchange = Exchange::broken(self.op, Broken::NotSent);
         self.complete(&shared.recorder, &clock, 1, &exchange).await;
         shared.stats.not_attempted(self.op);
+        Answer::of(self.op, &exchange)
     }
 
     async fn invoke(self, recorder: &Recorder, clock: &Clock, attempt: u32) {

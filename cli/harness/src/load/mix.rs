@@ -1,29 +1,41 @@
-//! Which operations the load is made of: `checkout=80%,find_order=10%,find_item=5%,find_user=5%`.
+//! Which operations the load is made of: `checkout=70%,create_order=10%,add_item=20%`.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// The operations a load may be made of.
+/// The operations a load may be made of: every one of the public API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     Checkout,
+    CreateOrder,
+    AddItem,
     FindOrder,
     FindItem,
     FindUser,
     AddFunds,
     AddStock,
+    Pay,
+    SubtractStock,
+    CreateUser,
+    CreateItem,
 }
 
 impl Action {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 12] = [
         Self::Checkout,
+        Self::CreateOrder,
+        Self::AddItem,
         Self::FindOrder,
         Self::FindItem,
         Self::FindUser,
         Self::AddFunds,
         Self::AddStock,
+        Self::Pay,
+        Self::SubtractStock,
+        Self::CreateUser,
+        Self::CreateItem,
     ];
 
     /// As a mix and a history write it.
@@ -31,11 +43,17 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Self::Checkout => "checkout",
+            Self::CreateOrder => "create_order",
+            Self::AddItem => "add_item",
             Self::FindOrder => "find_order",
             Self::FindItem => "find_item",
             Self::FindUser => "find_user",
             Self::AddFunds => "add_funds",
             Self::AddStock => "add_stock",
+            Self::Pay => "pay",
+            Self::SubtractStock => "subtract_stock",
+            Self::CreateUser => "create_user",
+            Self::CreateItem => "create_item",
         }
     }
 }
@@ -45,13 +63,23 @@ impl Action {
 #[serde(try_from = "String", into = "String")]
 pub struct Mix(Vec<(Action, u32)>);
 
+/// Mostly checkouts, and every operation of the API. A cart has 2.5 lines on average, so a few more `add_item` than that
+/// fill what `create_order` makes.
 impl Default for Mix {
     fn default() -> Self {
         Self(vec![
-            (Action::Checkout, 80),
-            (Action::FindOrder, 10),
-            (Action::FindItem, 5),
-            (Action::FindUser, 5),
+            (Action::Checkout, 68),
+            (Action::CreateOrder, 3),
+            (Action::AddItem, 8),
+            (Action::FindOrder, 8),
+            (Action::FindItem, 4),
+            (Action::FindUser, 3),
+            (Action::AddFunds, 1),
+            (Action::AddStock, 1),
+            (Action::Pay, 1),
+            (Action::SubtractStock, 1),
+            (Action::CreateUser, 1),
+            (Action::CreateItem, 1),
         ])
     }
 }
@@ -73,13 +101,19 @@ impl Mix {
     /// The share of checkouts, 0 to 1.
     #[must_use]
     pub fn checkouts(&self) -> f64 {
-        let share: u32 = self
-            .0
-            .iter()
-            .filter(|(action, _)| *action == Action::Checkout)
-            .map(|(_, share)| share)
-            .sum();
-        f64::from(share) / 100.0
+        self.share_of(&[Action::Checkout])
+    }
+
+    /// The share of what lowers a balance where it succeeds, 0 to 1: checkouts and withdrawals.
+    #[must_use]
+    pub fn takings(&self) -> f64 {
+        self.share_of(&[Action::Checkout, Action::Pay, Action::SubtractStock])
+    }
+
+    fn share_of(&self, actions: &[Action]) -> f64 {
+        let shares = self.0.iter();
+        let wanted = shares.filter(|(action, _)| actions.contains(action));
+        f64::from(wanted.map(|(_, share)| share).sum::<u32>()) / 100.0
     }
 }
 
@@ -150,13 +184,23 @@ impl From<Mix> for String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn a_mix_reads_back_as_written() {
-        let text = "checkout=80%,find_order=10%,find_item=5%,find_user=5%";
+        let text = "checkout=68%,create_order=3%,add_item=8%,find_order=8%,find_item=4%,find_user=3%,\
+            add_funds=1%,add_stock=1%,pay=1%,subtract_stock=1%,create_user=1%,create_item=1%";
         assert_eq!(text.parse(), Ok(Mix::default()));
         assert_eq!(Mix::default().to_string(), text);
+    }
+
+    #[test]
+    fn the_default_mix_has_every_operation_of_the_api() {
+        let drawn = (0..100).map(|point| Mix::default().at(point));
+        let drawn: BTreeSet<Action> = drawn.collect();
+        assert_eq!(drawn, BTreeSet::from(Action::ALL));
     }
 
     #[test]
@@ -166,6 +210,15 @@ mod tests {
         assert_eq!(checkouts, 60);
         assert_eq!(mix.at(99), Action::FindItem);
         assert!((mix.checkouts() - 0.6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_lowers_a_balance_is_counted_together() {
+        let mix: Mix = "checkout=60%,pay=5%,subtract_stock=15%,add_item=20%"
+            .parse()
+            .unwrap();
+        assert!((mix.checkouts() - 0.6).abs() < 1e-9);
+        assert!((mix.takings() - 0.8).abs() < 1e-9);
     }
 
     #[test]
@@ -184,7 +237,8 @@ mod tests {
             ),
             (
                 "chekout=100%",
-                "no operation `chekout`: use checkout, find_order, find_item, find_user, add_funds, add_stock",
+                "no operation `chekout`: use checkout, create_order, add_item, find_order, find_item, \
+                 find_user, add_funds, add_stock, pay, subtract_stock, create_user, create_item",
             ),
         ] {
             assert_eq!(text.parse::<Mix>(), Err(told.to_owned()));

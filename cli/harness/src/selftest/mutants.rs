@@ -11,19 +11,22 @@ use checker::{
 };
 use protocol::OrderId;
 
+use super::unread::Unread;
 use crate::{
     load::Mix,
     project::Profile,
     scenario::{
         Load, Scenario, Settle,
         quantity::Span,
-        step::{Hit, Step},
+        step::{Held, Hit, Step},
     },
 };
 
 /// The seed of every run: a bug that was caught once is caught again.
 const SEED: u64 = 1;
 const LOAD: Span = Span::seconds(10);
+/// How long a fault is held.
+const HELD: Span = Span::seconds(15);
 /// Some bugs keep the shop from ever coming to rest: no longer than a scenario must wait.
 const SETTLE: Span = Settle::TIMEOUT_MIN;
 
@@ -36,9 +39,30 @@ pub struct Mutant {
     pub about: &'static str,
     pub expected: Expected,
     pub profile: Profile,
-    kill: Option<&'static str>,
+    pub(super) twist: Twist,
+    fault: Fault,
     mix: &'static str,
     users: u32,
+    items: u32,
+}
+
+/// What is done to the stack while it is under load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    Kill(&'static str),
+    /// Every process of the target is frozen for [`HELD`].
+    Pause(&'static str),
+}
+
+/// What is wrong beside the shop, where the bug is not in a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Twist {
+    None,
+    /// Somebody lifts the held fault soon after it took effect.
+    LiftsEarly,
+    /// Whoever reads the verdict has closed the pipe.
+    ClosesStdout,
 }
 
 /// How it must be judged.
@@ -51,12 +75,14 @@ pub enum Expected {
     Database(Label),
     /// A violation with one of these labels, naming an order: which of them is a matter of time.
     OneOf([Label; 2]),
+    /// Nothing is wrong, but a reason with this word keeps it from a PASS.
+    Unknown(&'static str),
 }
 
 impl Expected {
     fn labels(self) -> Vec<Label> {
         match self {
-            Self::Pass => Vec::new(),
+            Self::Pass | Self::Unknown(_) => Vec::new(),
             Self::Order(label) | Self::Database(label) => vec![label],
             Self::OneOf(labels) => labels.to_vec(),
         }
@@ -68,6 +94,7 @@ impl std::fmt::Display for Expected {
         let labels: Vec<String> = self.labels().iter().map(ToString::to_string).collect();
         match self {
             Self::Pass => f.write_str("PASS"),
+            Self::Unknown(word) => write!(f, "UNKNOWN: {word}"),
             Self::Order(_) | Self::Database(_) | Self::OneOf(_) => {
                 f.write_str(&labels.join(" or "))
             }
@@ -84,9 +111,11 @@ const fn healthy(name: &'static str, about: &'static str) -> Mutant {
         about,
         expected: Expected::Pass,
         profile: Profile::Small,
-        kill: None,
+        twist: Twist::None,
+        fault: Fault::None,
         mix: CHECKOUTS,
         users: 1000,
+        items: 1000,
     }
 }
 
@@ -106,7 +135,7 @@ const fn clustered(name: &'static str, about: &'static str, expected: Expected) 
 }
 
 /// All of them, the healthy builds first.
-pub const MUTANTS: [Mutant; 17] = [
+pub const MUTANTS: [Mutant; 19] = [
     healthy("healthy", "no bug at all"),
     mutant(
         "publish-twice",
@@ -191,11 +220,30 @@ pub const MUTANTS: [Mutant; 17] = [
         Expected::Database(SplitBrain),
     ),
     Mutant {
-        kill: Some("order-db-primary"),
+        fault: Fault::Kill("order-db-primary"),
         ..clustered(
             "asynchronous",
             "synchronous_standby_names is empty, the standbys lag, and the primary is killed",
             Expected::OneOf([LostAck, Torn]),
+        )
+    },
+    Mutant {
+        bug: None,
+        twist: Twist::LiftsEarly,
+        fault: Fault::Pause("stock.1"),
+        ..mutant(
+            "fault-lifted-early",
+            "a pause of 15 s is lifted by somebody else soon after it took effect",
+            Expected::Unknown("held"),
+        )
+    },
+    Mutant {
+        bug: Some("skip-stock-dedup"),
+        twist: Twist::ClosesStdout,
+        ..mutant(
+            "stdout-gone",
+            "messages come twice as in skip-stock-dedup, and nobody reads what the judge prints",
+            Expected::Order(Double),
         )
     },
 ];
@@ -216,19 +264,14 @@ impl Mutant {
             ..Load::default()
         };
         let mut timeline = vec![Step::stretch(LOAD.0)];
-        if let Some(target) = self.kill {
-            timeline.push(Step {
-                kill: Some(Hit {
-                    target: target.to_owned().into(),
-                    count: None,
-                }),
-                ..Step::default()
-            });
+        if let Some(step) = self.fault.step() {
+            timeline.push(step);
             timeline.push(Step::stretch(LOAD.0));
         }
         let name = format!("selftest-{}", self.name);
         let mut scenario = Scenario::of(name, Some(SEED), load, timeline);
         scenario.data.users = self.users.into();
+        scenario.data.items = self.items.into();
         if self.bug.is_some() {
             scenario.settle = Settle {
                 timeout: SETTLE.into(),
@@ -245,6 +288,30 @@ impl Mutant {
     }
 }
 
+impl Fault {
+    fn step(self) -> Option<Step> {
+        let step = Step::default();
+        match self {
+            Self::None => None,
+            Self::Kill(target) => Some(Step {
+                kill: Some(Hit {
+                    target: target.to_owned().into(),
+                    count: None,
+                }),
+                ..step
+            }),
+            Self::Pause(target) => Some(Step {
+                pause: Some(Held {
+                    target: target.to_owned().into(),
+                    count: None,
+                    length: HELD.into(),
+                }),
+                ..step
+            }),
+        }
+    }
+}
+
 /// How a build was judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -255,6 +322,8 @@ pub struct Outcome {
     pub order: Option<OrderId>,
     /// Whether that is what it must be.
     pub caught: bool,
+    /// How a judge without a reader ended, where that was tried.
+    pub unread: Option<Unread>,
     pub took: Duration,
 }
 
@@ -275,6 +344,10 @@ impl Outcome {
         let violated = judgement.verdict == Verdict::Violation;
         let caught = match expected {
             Expected::Pass => judgement.verdict == Verdict::Pass,
+            Expected::Unknown(word) => {
+                let told = judgement.reasons.iter().any(|reason| reason.contains(word));
+                judgement.verdict == Verdict::Unknown && told
+            }
             Expected::Database(_) => violated && labelled,
             Expected::Order(_) | Expected::OneOf(_) => violated && labelled && order.is_some(),
         };
@@ -283,13 +356,27 @@ impl Outcome {
             labels,
             order,
             caught,
+            unread: None,
             took,
+        }
+    }
+
+    /// The same, with how a judge ended whose output nobody read: wrong where that changed its exit code.
+    #[must_use]
+    pub fn unread(self, unread: Unread) -> Self {
+        Self {
+            caught: self.caught && unread.is_right(),
+            unread: Some(unread),
+            ..self
         }
     }
 
     /// What was found, e.g. `DOUBLE 12, STOCK_LEAK 9`; the verdict where nothing was.
     #[must_use]
     pub fn given(&self) -> String {
+        if let Some(unread) = self.unread.filter(|unread| !unread.is_right()) {
+            return unread.to_string();
+        }
         if self.labels.is_empty() {
             return self.verdict.to_string();
         }

@@ -24,7 +24,7 @@ use rstest::rstest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::mock_shop::{MockShop, ORDERS, Planted};
+use crate::mock_shop::{CartBug, MockShop, ORDERS, Planted};
 
 /// Nine in ten operations are checkouts, so that all thousand orders come up.
 const RATE: f64 = 1000.0;
@@ -37,13 +37,20 @@ struct Sale {
     runs: tempfile::TempDir,
 }
 
+/// Only what was prepared, or every operation of the API.
+const PREPARED: &str = "checkout=90%,find_order=4%,find_item=3%,find_user=3%";
+const CARTS: &str = "checkout=30%,create_order=12%,add_item=30%,find_order=8%,find_item=4%,find_user=4%,\
+    add_funds=2%,add_stock=2%,pay=2%,subtract_stock=2%,create_user=2%,create_item=2%";
+
 async fn load(planted: Planted) -> Sale {
     let (shop, url) = MockShop::open(planted).await;
+    let mix = match planted {
+        Planted::Carts(_) => CARTS,
+        _ => PREPARED,
+    };
     let profile = Profile {
         rate: RATE,
-        mix: "checkout=90%,find_order=4%,find_item=3%,find_user=3%"
-            .parse::<Mix>()
-            .unwrap(),
+        mix: mix.parse::<Mix>().unwrap(),
         seed: 7,
         request_timeout_ms: 5_000,
         retries: 0,
@@ -67,7 +74,7 @@ async fn load(planted: Planted) -> Sale {
         budgets: checker::Budgets::default(),
     };
     dir.write_plan(&Plan::new(shape, stack)).unwrap();
-    dir.write_initial(&MockShop::initial()).unwrap();
+    dir.write_initial(&shop.initial()).unwrap();
     let (recorder, writing) = Recorder::start(
         &dir.history_path(),
         &dir.events_path(),
@@ -184,6 +191,7 @@ fn labels(judgement: &Judgement) -> Vec<(Label, usize)> {
     Planted::SlowDebit(Duration::from_millis(700)), Verdict::Pass, &[]
 )]
 #[case::one_connection_reset(Planted::OneReset, Verdict::Pass, &[])]
+#[case::every_operation_of_the_api(Planted::Carts(CartBug::Nothing), Verdict::Pass, &[])]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flash_sale_is_judged_right(
     #[case] planted: Planted,

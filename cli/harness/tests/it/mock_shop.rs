@@ -1,5 +1,7 @@
 //! A shop in memory with the public API, one flash sale, and a planted behaviour.
 
+mod carts;
+
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -30,6 +32,8 @@ use protocol::{
 /// Users with a credit of 1, one item at the price of 1, an order of each user for one piece.
 pub(crate) const ORDERS: i64 = 1000;
 pub(crate) const PIECES: i64 = 100;
+/// What each user and the item have where orders are made during the sale.
+const PLENTY: i64 = 1_000_000;
 
 /// What is wrong with the shop, if anything is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,26 @@ pub(crate) enum Planted {
     SlowDebit(Duration),
     /// One connection breaks after the work was done.
     OneReset,
+    /// There is plenty of everything for the orders that are made during the sale, with this done to them.
+    Carts(CartBug),
+}
+
+/// What is done to the orders that are made during a sale, to one in a few of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CartBug {
+    Nothing,
+    /// A line is acknowledged and forgotten.
+    ForgetLine,
+    /// A line is added twice.
+    DoubleLine,
+    /// A paid order loses its lines, and what they cost.
+    LoseLines,
+    /// A paid order gets another owner.
+    Steal,
+    /// The item becomes dearer at the first order.
+    RaisePrice,
+    /// Two creates are given one id.
+    ReuseId,
 }
 
 /// What happens to one order, and what its client is told.
@@ -87,6 +111,14 @@ impl Fate {
 }
 
 impl Planted {
+    /// What each user has, and how many pieces there are.
+    fn plenty(self) -> (i64, i64) {
+        match self {
+            Self::Carts(_) => (PLENTY, PLENTY),
+            _ => (1, PIECES),
+        }
+    }
+
     /// Orders up to the number of pieces are meant to get one, whenever they come.
     fn fate(self, order: i64) -> Fate {
         let fair = if order < PIECES {
@@ -129,13 +161,30 @@ impl Planted {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Shelf {
+    stock: i64,
+    price: i64,
+}
+
+/// An order that was made during the sale.
+#[derive(Debug, Clone)]
+struct Cart {
+    owner: i64,
+    lines: Vec<OrderLine>,
+    paid: bool,
+}
+
 /// The truth.
 #[derive(Debug)]
 struct Books {
     requests: usize,
     credit: Vec<i64>,
-    stock: i64,
+    /// The item of the sale, and those that were made during it.
+    items: Vec<Shelf>,
     paid: Vec<bool>,
+    /// Orders that were made during the sale: their ids follow those of the prepared ones.
+    carts: Vec<Cart>,
     payments: Vec<PaymentMovement>,
     takings: Vec<StockMovement>,
     /// Debits that are still to come.
@@ -155,13 +204,15 @@ impl MockShop {
     /// Opens it at an address of its own.
     pub(crate) async fn open(planted: Planted) -> (Self, String) {
         let orders = usize::try_from(ORDERS).unwrap();
+        let (credit, stock) = planted.plenty();
         let shop = Self {
             planted,
             books: Arc::new(Mutex::new(Books {
                 requests: 0,
-                credit: vec![1; orders],
-                stock: PIECES,
+                credit: vec![credit; orders],
+                items: vec![Shelf { stock, price: 1 }],
                 paid: vec![false; orders],
+                carts: Vec::new(),
                 payments: Vec::new(),
                 takings: Vec::new(),
                 pending: 0,
@@ -172,6 +223,7 @@ impl MockShop {
             .route("/orders/find/{order}", get(find_order))
             .route("/stock/find/{item}", get(find_item))
             .route("/payment/find_user/{user}", get(find_user))
+            .merge(carts::router())
             .with_state(shop.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -203,10 +255,11 @@ impl MockShop {
     }
 
     /// What stands in it before any load.
-    pub(crate) fn initial() -> Initial {
+    pub(crate) fn initial(&self) -> Initial {
+        let (credit, stock) = self.planted.plenty();
         Initial {
-            users: (0..ORDERS).map(|id| user(id, 1)).collect(),
-            items: vec![item(PIECES)],
+            users: (0..ORDERS).map(|id| user(id, credit)).collect(),
+            items: vec![item(0, Shelf { stock, price: 1 })],
             orders: (0..ORDERS).map(|id| order(id, false)).collect(),
             ..Initial::default()
         }
@@ -219,12 +272,16 @@ impl MockShop {
             orders: (0..)
                 .zip(&books.paid)
                 .map(|(id, paid)| order(id, *paid))
+                .chain((ORDERS..).zip(&books.carts).map(carts::row))
                 .collect(),
             users: (0..)
                 .zip(&books.credit)
                 .map(|(id, credit)| user(id, *credit))
                 .collect(),
-            items: vec![item(books.stock)].into(),
+            items: (0..)
+                .zip(&books.items)
+                .map(|(id, shelf)| item(id, *shelf))
+                .collect(),
             stock_movements: books.takings.clone().into(),
             payment_movements: books.payments.clone().into(),
             ..Snapshot::default()
@@ -239,26 +296,26 @@ impl MockShop {
 }
 
 impl Books {
-    fn charge(&mut self, order: i64) {
-        self.credit[usize::try_from(order).unwrap()] -= 1;
+    fn charge(&mut self, order: i64, user: i64, amount: i64) {
+        self.credit[usize::try_from(user).unwrap()] -= amount;
         self.payments.push(PaymentMovement {
             movement_id: i64::try_from(self.payments.len()).unwrap() + 1,
             saga_id: SagaId(order),
             order_id: OrderId(order),
-            user_id: UserId(order),
-            delta: -1,
+            user_id: UserId(user),
+            delta: -amount,
             recorded_at_us: unix_us(),
         });
     }
 
-    fn take(&mut self, order: i64) {
-        self.stock -= 1;
+    fn take(&mut self, order: i64, item: i64, amount: i64) {
+        self.items[usize::try_from(item).unwrap()].stock -= amount;
         self.takings.push(StockMovement {
             movement_id: i64::try_from(self.takings.len()).unwrap() + 1,
             saga_id: SagaId(order),
             order_id: OrderId(order),
-            item_id: ItemId(0),
-            delta: -1,
+            item_id: ItemId(item),
+            delta: -amount,
             recorded_at_us: unix_us(),
         });
     }
@@ -268,11 +325,14 @@ async fn checkout(State(shop): State<MockShop>, Path(order): Path<i64>) -> Reply
     if let Some(down) = shop.down() {
         return down;
     }
+    if order >= ORDERS {
+        return carts::checkout(&shop, order);
+    }
     let fate = shop.planted.fate(order);
     let at = usize::try_from(order).unwrap();
     shop.with(|books| {
         for _ in 0..fate.pieces {
-            books.take(order);
+            books.take(order, 0, 1);
         }
         books.paid[at] |= fate.paid;
         books.pending += fate.charges;
@@ -281,7 +341,7 @@ async fn checkout(State(shop): State<MockShop>, Path(order): Path<i64>) -> Reply
     let debit = move || {
         debit.with(|books| {
             for _ in 0..fate.charges {
-                books.charge(order);
+                books.charge(order, order, 1);
             }
             books.pending -= fate.charges;
         });
@@ -307,13 +367,7 @@ fn answer(answer: Answer) -> Reply {
             });
             (said(Outcome::Committed), done).into_response()
         }
-        Answer::Rejected => {
-            let rejection = Json(Rejection {
-                code: RefusalCode::OutOfStock,
-                message: "gone".to_owned(),
-            });
-            (StatusCode::BAD_REQUEST, said(Outcome::Rejected), rejection).into_response()
-        }
+        Answer::Rejected => rejected(RefusalCode::OutOfStock),
         // The connection ends in the middle of the answer.
         Answer::Broken => {
             let cut = futures_util::stream::iter([
@@ -325,9 +379,21 @@ fn answer(answer: Answer) -> Reply {
     }
 }
 
+fn rejected(code: RefusalCode) -> Reply {
+    let said = [(OUTCOME_HEADER, Outcome::Rejected.as_str())];
+    let rejection = Json(Rejection {
+        code,
+        message: "no".to_owned(),
+    });
+    (StatusCode::BAD_REQUEST, said, rejection).into_response()
+}
+
 async fn find_order(State(shop): State<MockShop>, Path(order): Path<i64>) -> Reply {
     if let Some(down) = shop.down() {
         return down;
+    }
+    if order >= ORDERS {
+        return carts::find(&shop, order);
     }
     let paid = shop.with(|books| books.paid[usize::try_from(order).unwrap()]);
     Json(Order {
@@ -340,12 +406,12 @@ async fn find_order(State(shop): State<MockShop>, Path(order): Path<i64>) -> Rep
     .into_response()
 }
 
-async fn find_item(State(shop): State<MockShop>, Path(_only): Path<i64>) -> Reply {
+async fn find_item(State(shop): State<MockShop>, Path(item): Path<i64>) -> Reply {
     if let Some(down) = shop.down() {
         return down;
     }
-    let stock = shop.with(|books| books.stock);
-    Json(Item { stock, price: 1 }).into_response()
+    let Shelf { stock, price } = shop.with(|books| books.items[usize::try_from(item).unwrap()]);
+    Json(Item { stock, price }).into_response()
 }
 
 async fn find_user(State(shop): State<MockShop>, Path(user): Path<i64>) -> Reply {
@@ -372,10 +438,10 @@ fn user(id: i64, credit: i64) -> UserRow {
     }
 }
 
-fn item(stock: i64) -> ItemRow {
+fn item(id: i64, Shelf { stock, price }: Shelf) -> ItemRow {
     ItemRow {
-        item_id: ItemId(0),
-        price: 1,
+        item_id: ItemId(id),
+        price,
         stock,
     }
 }

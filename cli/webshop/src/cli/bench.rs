@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use harness::bench;
 use harness::load::Mix;
 use harness::scenario::quantity::{Quantity as _, Share};
 use harness::units;
@@ -59,7 +60,7 @@ pub(crate) struct BenchArgs {
     pub(crate) items: u32,
 
     /// What the operations are; the shares add up to 100%
-    #[arg(long, value_name = "MIX", default_value = "checkout=100%")]
+    #[arg(long, value_name = "MIX", default_value = bench::MIX)]
     pub(crate) mix: Mix,
 
     /// Makes the same operations again [default: a new one each time]

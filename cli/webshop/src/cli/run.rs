@@ -19,7 +19,8 @@ use super::Format;
 Examples:
   webshop load
   webshop load --rate 500/s --for 5m --seed 7
-  webshop load --mix checkout=50%,find_order=50%")]
+  webshop load --mix checkout=50%,find_order=50%
+  webshop load --mix checkout=20%,create_order=20%,add_item=60%   every order is a cart first")]
 pub(crate) struct LoadArgs {
     /// How long
     #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = units::duration)]

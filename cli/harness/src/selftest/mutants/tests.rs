@@ -41,8 +41,33 @@ fn a_mutant_is_caught_under_its_own_name_only(
     let judgement = judgement(verdict, found);
     let outcome = Outcome::of(expected, &judgement, Duration::ZERO);
     assert_eq!(outcome.caught, caught);
-    if caught && !matches!(expected, Expected::Pass | Expected::Database(_)) {
+    if caught && matches!(expected, Expected::Order(_) | Expected::OneOf(_)) {
         assert_eq!(outcome.order, Some(OrderId(7)));
+    }
+}
+
+#[rstest::rstest]
+#[case::as_expected(Verdict::Unknown, "pause stock.1: held 1.2 of 15 s", true)]
+#[case::for_another_reason(Verdict::Unknown, "no pay was ever ok", false)]
+#[case::overlooked(Verdict::Pass, "pause stock.1: held 1.2 of 15 s", false)]
+fn what_must_be_unknown_must_be_so_for_its_reason(
+    #[case] verdict: Verdict,
+    #[case] reason: &str,
+    #[case] caught: bool,
+) {
+    let mut judgement = judgement(verdict, &[]);
+    judgement.reasons = vec![reason.to_owned()];
+    let outcome = Outcome::of(Expected::Unknown("held"), &judgement, Duration::ZERO);
+    assert_eq!(outcome.caught, caught);
+}
+
+#[test]
+fn a_judge_whose_exit_code_changed_because_nobody_read_it_is_wrong() {
+    let judgement = judgement(Verdict::Violation, &[(Double, false, Some(7))]);
+    for (given, caught) in [(Some(1), true), (Some(0), false), (None, false)] {
+        let unread = Unread { expected: 1, given };
+        let outcome = Outcome::of(Expected::Order(Double), &judgement, Duration::ZERO);
+        assert_eq!(outcome.unread(unread).caught, caught, "{unread}");
     }
 }
 

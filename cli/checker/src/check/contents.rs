@@ -1,0 +1,109 @@
+//! Each order has the owner that created it and holds what was prepared, what was acknowledged, and perhaps what nobody
+//! knows of; nobody else made anything; items cost what they were made with; no id was given twice.
+
+use super::{Finding, Looked, Scene};
+use crate::{
+    book::{OrderFacts, Prices, Sight, duplicates, stranger_items, stranger_users},
+    explain::{list, seconds},
+    snapshot::{Subject, Witnesses},
+    verdict::Label,
+};
+
+/// What is wrong with one order: by its final row, else by what was read of it.
+pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
+    if let Some(misfit) = &order.misfit {
+        return Some(Finding::of_order(misfit.label(), order, misfit.to_string()));
+    }
+    let claims = order.claims.as_ref()?;
+    let wrong = order
+        .reads
+        .iter()
+        .find(|read| claims.sight(read) == Sight::Wrong)?;
+    let at = seconds(wrong.invoke.sent_us);
+    let contradiction = format!("a read at {at} saw an owner, lines or a cost that it never had");
+    Some(Finding::of_order(Label::Altered, order, contradiction))
+}
+
+/// Adds what is wrong with users, items and ids to what was found of orders.
+pub(super) fn check(scene: &Scene<'_>, counted: u64, mut findings: Vec<Finding>) -> Looked {
+    findings.extend(strangers(scene));
+    findings.extend(prices(scene));
+    findings.extend(given_twice(scene));
+    let rows = scene.last.users.len() + scene.last.items.len();
+    Looked {
+        counted: counted + rows as u64,
+        undecided: match scene.last.witnesses {
+            Witnesses::Both | Witnesses::Balances => None,
+            Witnesses::Ledgers => Some("rows were not read, so reads alone speak".to_owned()),
+            Witnesses::None => Some("there are no final reads".to_owned()),
+        },
+        findings,
+    }
+}
+
+/// Users and items with a row that nobody created.
+fn strangers(scene: &Scene<'_>) -> Vec<Finding> {
+    let (initial, writes) = (scene.run.initial, &scene.book.writes);
+    let users = stranger_users(initial, writes, scene.last);
+    let items = stranger_items(initial, writes, scene.last);
+    let users = users.into_iter().map(Subject::User);
+    let all = users.chain(items.into_iter().map(Subject::Item));
+    all.map(|subject| altered(subject, "nobody created it".to_owned()))
+        .collect()
+}
+
+/// Items that do not cost what they were made with.
+fn prices(scene: &Scene<'_>) -> Vec<Finding> {
+    let made: &Prices = scene.book.prices();
+    let mut wrong: Vec<_> = scene
+        .last
+        .items
+        .iter()
+        .filter(|row| made.made(row.item_id).next().is_some())
+        .filter(|row| made.made(row.item_id).all(|price| price != row.price))
+        .map(|row| (row.item_id, row.price))
+        .collect();
+    wrong.sort_unstable();
+    wrong.dedup_by_key(|(item, _)| *item);
+    wrong
+        .into_iter()
+        .map(|(item, price)| {
+            let made = list(made.made(item).map(|price| price.to_string()), " or ");
+            let text = format!("a piece costs {price}, and it was made with {made}");
+            altered(Subject::Item(item), text)
+        })
+        .collect()
+}
+
+fn given_twice(scene: &Scene<'_>) -> Vec<Finding> {
+    duplicates(scene.run.initial, &scene.book.writes)
+        .into_iter()
+        .map(|duplicate| {
+            let creates = duplicate.creates.iter().map(ToString::to_string);
+            let creates = list(creates, ", ");
+            let contradiction = if duplicate.was_there {
+                format!("its id was there before the load, and was given to operation {creates}")
+            } else {
+                format!("one id was given to operations {creates}")
+            };
+            Finding {
+                label: Label::DuplicateId,
+                orders: match duplicate.subject {
+                    Subject::Order(order) => vec![order],
+                    _ => Vec::new(),
+                },
+                subject: duplicate.subject,
+                contradiction,
+            }
+        })
+        .collect()
+}
+
+fn altered(subject: Subject, contradiction: String) -> Finding {
+    Finding {
+        label: Label::Altered,
+        subject,
+        orders: Vec::new(),
+        contradiction,
+    }
+}
