@@ -76,6 +76,18 @@ pub async fn settle(cluster: &Cluster, agent: &Agent, deadline: Duration) -> Res
     }
 }
 
+/// What keeps the stack from being healthy: faults that are on it, missing tasks, databases without one primary that all of
+/// its standbys follow, replicas and brokers that are unwell. That the shop is at work is no ailment. `positions` are those
+/// of the look before: without one, every database is only just being looked at.
+pub(crate) async fn ailments(
+    cluster: &Cluster,
+    agent: &Agent,
+    positions: &mut BTreeMap<String, (String, Lsn)>,
+) -> Vec<String> {
+    let look = look(cluster, agent, positions).await;
+    look.faults.into_iter().chain(look.unconverged).collect()
+}
+
 fn report(look: Look, waited: Duration, deadline: Duration) -> Settle {
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Settle {

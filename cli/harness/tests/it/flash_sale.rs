@@ -18,6 +18,7 @@ use harness::{
         recorded::{self, Recorded},
     },
     rundir::RunDir,
+    scenario::Scenario,
     wait::{self, Limit, Look},
 };
 use rstest::rstest;
@@ -65,6 +66,12 @@ async fn load(planted: Planted) -> Sale {
         steps: Vec::new(),
         settle: SettlePlan::default(),
         budgets: checker::Budgets::default(),
+        scenario: Scenario::of(
+            "sale".to_owned(),
+            Some(7),
+            harness::scenario::Load::default(),
+            Vec::new(),
+        ),
     };
     dir.write_plan(&Plan::new(shape, stack)).unwrap();
     dir.write_initial(&MockShop::initial()).unwrap();
