@@ -1,9 +1,9 @@
 //! One load or fault run at a time on a stack. The system releases the lock when its holder dies, so
 //! there are no stale ones.
 //!
-//! The locks of a user are in a directory of their own that nobody else can enter: whoever could prepare a link or a lock
-//! there could have a file of this user written to, or keep every run from beginning. Two users of one engine do not
-//! see each other's locks.
+//! The locks of a user are in a directory of their own that nobody else can write to: whoever could prepare a link or
+//! a lock there could have a file of this user written to, or keep every run from beginning. Two users of one engine
+//! do not see each other's locks.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},

@@ -1,5 +1,5 @@
-//! Text of unknown origin, made fit for a line of a terminal, a CI log or a report: whatever it holds, it stays where it
-//! was put, and nothing in it is a command to whoever shows it.
+//! Text of unknown origin, made fit for a line of a terminal, a CI log or a report: whatever it holds, it stays where
+//! it was put, and nothing in it is a command to whoever shows it. What begins a line of output is always our own.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,8 @@ pub fn line(text: &str) -> String {
             c => shown.push(c),
         }
     }
-    shown
+    // GitHub's runner finds `##[error]` anywhere in a line, `::error::` only at its beginning.
+    shown.replace("##[", "## [")
 }
 
 /// As [`line`], for text that is meant to have several lines: an error with a log in it.
@@ -100,6 +101,7 @@ mod tests {
     #[rstest]
     #[case("plain, ü and 漢", "plain, ü and 漢")]
     #[case("a\n::error::b\r\n\tc", "a ::error::b  c")]
+    #[case("a ##[error]b", "a ## [error]b")]
     #[case("\u{1b}[2J\u{7}\u{9b}31m", r"\u{1b}[2J\u{7}\u{9b}31m")]
     #[case("abc\u{202e}fed\u{2028}x", r"abc\u{202e}fed x")]
     fn whatever_it_holds_is_one_line_that_can_be_seen(#[case] text: &str, #[case] shown: &str) {

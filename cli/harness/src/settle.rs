@@ -76,9 +76,9 @@ pub async fn settle(cluster: &Cluster, agent: &Agent, deadline: Duration) -> Res
     }
 }
 
-/// What keeps the stack from being healthy: faults that are on it, missing tasks, databases without one primary that all of
-/// its standbys follow, replicas and brokers that are unwell. That the shop is at work is no ailment. `positions` are those
-/// of the look before: without one, every database is only just being looked at.
+/// What keeps the stack from being healthy: faults that are on it, missing tasks, databases without one primary that
+/// all of its standbys follow, replicas and brokers that are unwell. That the shop is at work is no ailment.
+/// `positions` are those of the look before: without one, every database is only just being looked at.
 pub(crate) async fn ailments(
     cluster: &Cluster,
     agent: &Agent,

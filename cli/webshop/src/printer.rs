@@ -99,8 +99,8 @@ impl Printer {
         Ok(())
     }
 
-    /// A document that is all that the command is for: where it cannot be written, the command has failed. A reader that
-    /// went away (`| head`) has read enough.
+    /// A document that is all that the command is for: where it cannot be written, the command has failed. A reader
+    /// that went away (`| head`) has read enough.
     pub(crate) fn document(&self, text: &str) -> harness::Result<()> {
         let written = self
             .bars

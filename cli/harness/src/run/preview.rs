@@ -17,8 +17,8 @@ pub struct Preview {
     pub victims: Vec<Victim>,
 }
 
-/// What each fault of a run would hit, in the order of its steps. Nothing is started, nothing is tried, and nothing is changed:
-/// whether the kernel can do a fault ([`fault::is_probed`]) is not known after this.
+/// What each fault of a run would hit, in the order of its steps. Nothing is started, tried or changed: whether the
+/// kernel can do a fault ([`fault::is_probed`]) is not known after this.
 ///
 /// # Errors
 /// [`crate::Error::NoStack`], or a target that cannot be resolved.

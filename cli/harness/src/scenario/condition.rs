@@ -1,9 +1,11 @@
 //! What a step waits for: `ok_checkouts >= 2000 && in_flight >= 10`, `new_primary`, `stack_healthy`.
 //!
-//! `new_primary`: each primary that a fault has hit so far has been followed by another one, which has committed a write.
-//! `stack_healthy`: no fault of the run is in effect, no fault is left on the stack by anybody, every service runs as many
-//! tasks as it should, each database has one primary and standbys that stream from it and have what it had a second ago,
-//! every replica says that it is well, and the brokers are in sync. It is looked at once a second while it is waited for.
+//! `new_primary`: each primary that a fault has hit so far has been followed by another one, which committed a write.
+//!
+//! `stack_healthy`: no fault of the run is in effect, none is left on the stack by anybody, every service runs as many
+//! tasks as it should, each database has one primary and standbys that stream from it and have what it had a second
+//! ago, every replica says that it is well, and the brokers are in sync. It is looked at once a second, and only while
+//! a step waits for it and for nothing else.
 
 use std::{fmt, str::FromStr};
 

@@ -76,8 +76,8 @@ fn write(session: &Session, dir: &RunDir, reported: &Reported) -> harness::Resul
     Ok(page)
 }
 
-/// The reports of a run that was just judged; in a job of GitHub's, its page and the change show them too. What cannot be
-/// written is warned of: the verdict stands without it.
+/// The reports of a run that was just judged; in a job of GitHub's, its page and the change show them too. What cannot
+/// be written is warned of: the verdict stands without it.
 pub(super) fn publish(session: &Session, dir: &RunDir, mut judged: Judged) {
     if let Some(error) = judged.unwritten.take() {
         warn(session, &error);

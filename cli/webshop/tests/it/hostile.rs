@@ -1,5 +1,5 @@
-//! Runs whose files somebody else made: they are refused or judged, and neither hang, nor fill the memory, nor write elsewhere,
-//! nor say anything in this program's name.
+//! Runs whose files somebody else made: they are refused or judged, and neither hang, nor fill the memory, nor write
+//! elsewhere, nor say anything in this program's name.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

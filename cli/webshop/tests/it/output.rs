@@ -1,4 +1,5 @@
-//! A verdict does not depend on who reads it: streams that are closed, full, or whose reader went away change no exit code.
+//! A verdict does not depend on who reads it: streams that are closed, full, or whose reader went away change no exit
+//! code.
 //! And whatever breaks that is not ours to print to is no reader that went away.
 
 use std::fs::File;
