@@ -274,13 +274,14 @@ async fn runner(cluster: &Cluster, overview: Option<&Overview>) -> Finding {
         return Finding::good("lock", FREE);
     };
     match run::mark(cluster, overview).await {
-        Ok(mark) => match lock::held_by(&lock::path(&mark.id)) {
-            Some(holder) => Finding::note(
+        Ok(mark) => match lock::path(&mark.id).map(|path| lock::held_by(&path)) {
+            Ok(Some(holder)) => Finding::note(
                 "lock",
                 format!("in use: {holder}"),
                 "wait for it, or stop it",
             ),
-            None => Finding::good("lock", FREE),
+            Ok(None) => Finding::good("lock", FREE),
+            Err(error) => Finding::of("lock", &error),
         },
         Err(error) => Finding::of("lock", &error),
     }

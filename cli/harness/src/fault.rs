@@ -42,6 +42,7 @@ use crate::{
 use action::{Action, Count, End, Hold};
 use hold::OnTask;
 
+pub(crate) use heal::present_in_a_run;
 pub use heal::{clear, present};
 pub use keeper::{Keeper, Told};
 pub use observe::{Deaths, Observer, Seen, Tracked};
@@ -210,6 +211,13 @@ pub async fn require(cluster: &Cluster, action: &Action, hits: &Hits) -> Result<
             hold::require(cluster, hold, &hits.victims).await
         }
     }
+}
+
+/// Whether [`require`] tries the kernel with a container of its own before such a fault is injected.
+#[must_use]
+pub fn is_probed(action: &Action) -> bool {
+    let nobody = [IpAddr::from([192, 0, 2, 1])];
+    matches!(action, Action::Hold { hold, .. } if network::scripts(hold, "probe", &nobody).is_some())
 }
 
 /// Does it to all victims at once; from then on it is tracked.

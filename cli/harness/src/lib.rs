@@ -18,6 +18,7 @@ pub mod image;
 pub mod inside;
 pub mod load;
 pub mod lock;
+pub mod printable;
 pub mod project;
 pub mod recorder;
 pub mod report;

@@ -1,17 +1,27 @@
 //! One load or fault run at a time on a stack. The system releases the lock when its holder dies, so
 //! there are no stale ones.
+//!
+//! The locks of a user are in a directory of their own that nobody else can write to: whoever could prepare a link or
+//! a lock there could have a file of this user written to, or keep every run from beginning. Two users of one engine
+//! do not see each other's locks.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{DirBuilder, File, OpenOptions},
+    io::{ErrorKind, Read as _, Seek, Write},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    fcntl::{Flock, FlockArg, OFlag},
+    unistd::{Uid, geteuid},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    printable,
+};
 
 /// What the lock's file says. It stays behind: it also tells which run was the stack's last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,16 +33,81 @@ pub struct Holder {
     pub run: PathBuf,
 }
 
+/// What a holder says of itself is not larger, in bytes.
+const HOLDER_MAX: u64 = 1 << 16;
+
 /// Held until dropped.
 #[derive(Debug)]
 pub struct Lock {
     file: Flock<File>,
 }
 
-/// Where the lock of the stack with that marker is.
-#[must_use]
-pub fn path(stack_id: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("webshop-{stack_id}.lock"))
+/// Where the lock of the stack with that marker is: in `/run/webshop` for root, else in `$XDG_RUNTIME_DIR/webshop`,
+/// `/run/user/UID/webshop` or `~/.local/state/webshop`, the first whose parent is there.
+///
+/// # Errors
+/// There is no such place, or somebody else can write to it.
+pub fn path(stack_id: &str) -> Result<PathBuf> {
+    let directory = private(&places(geteuid()))?;
+    let name = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let stack: String = stack_id.chars().map(name).collect();
+    Ok(directory.join(format!("{stack}.lock")))
+}
+
+/// Where locks may be, the best first. The same for every session of a user, as far as that can be.
+fn places(user: Uid) -> Vec<PathBuf> {
+    if user.is_root() {
+        return vec![PathBuf::from("/run")];
+    }
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let state = std::env::home_dir().map(|home| home.join(".local/state"));
+    runtime
+        .filter(|path| path.is_absolute())
+        .into_iter()
+        .chain([PathBuf::from(format!("/run/user/{user}"))])
+        .chain(state)
+        .collect()
+}
+
+/// The directory `webshop` in the first of these places that is there; made where it is missing.
+fn private(places: &[PathBuf]) -> Result<PathBuf> {
+    let place = places.iter().find(|place| place.is_dir());
+    // A home need not have a place for state yet.
+    let Some(place) = place.or(places.last()) else {
+        return Err(Error::io(
+            "find a place for the lock: neither XDG_RUNTIME_DIR nor HOME is set",
+            ErrorKind::NotFound.into(),
+        ));
+    };
+    let path = place.join("webshop");
+    let failed = |source| Error::io(format!("make {} for the lock", path.display()), source);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&path)
+        .map_err(failed)?;
+    let found = path.symlink_metadata().map_err(failed)?;
+    if !found.is_dir() || found.uid() != geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        return Err(failed(std::io::Error::new(
+            ErrorKind::PermissionDenied,
+            "it is not a directory of this user's own, or others can write to it",
+        )));
+    }
+    Ok(path)
+}
+
+/// Opens the lock's file: a regular one of this user, and no link.
+fn open(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = options.custom_flags(flags.bits()).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.uid() != geteuid().as_raw() {
+        return Err(std::io::Error::new(
+            ErrorKind::PermissionDenied,
+            "it is not a file of this user's own",
+        ));
+    }
+    Ok(file)
 }
 
 impl Lock {
@@ -42,14 +117,9 @@ impl Lock {
     /// [`Error::Locked`], or the file cannot be made.
     pub fn take(path: &Path, stack: &str, holder: &Holder) -> Result<Self> {
         let action = || format!("lock {}", path.display());
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o644)
-            .open(path)
-            .map_err(|source| Error::io(action(), source))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = open(path, options.mode(0o600)).map_err(|source| Error::io(action(), source))?;
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
             Err((file, nix::errno::Errno::EWOULDBLOCK)) => {
@@ -82,7 +152,7 @@ impl Lock {
 /// What the holder of the lock says of itself; `None` where nobody holds it.
 #[must_use]
 pub fn held_by(path: &Path) -> Option<String> {
-    let file = File::open(path).ok()?;
+    let file = open(path, OpenOptions::new().read(true)).ok()?;
     match Flock::lock(file, FlockArg::LockSharedNonblock) {
         Ok(_free) => None,
         Err((file, _held)) => Some(told(file)),
@@ -92,18 +162,17 @@ pub fn held_by(path: &Path) -> Option<String> {
 /// Who held the lock last; `None` where nobody has.
 #[must_use]
 pub fn last(path: &Path) -> Option<Holder> {
-    serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
+    holder(open(path, OpenOptions::new().read(true)).ok()?)
 }
 
-fn told(mut file: File) -> String {
-    let mut text = String::new();
-    let holder = file
-        .read_to_string(&mut text)
-        .ok()
-        .and_then(|_bytes| serde_json::from_str::<Holder>(&text).ok());
-    match holder {
-        Some(holder) => format!("process {} runs `{}`", holder.pid, holder.doing),
-        // Between taking the lock and writing who did.
+/// `None` between taking the lock and writing who did.
+fn holder(file: File) -> Option<Holder> {
+    serde_json::from_reader(file.take(HOLDER_MAX)).ok()
+}
+
+fn told(file: File) -> String {
+    match holder(file) {
+        Some(holder) => printable::line(&format!("process {} runs `{}`", holder.pid, holder.doing)),
         None => "another process has just begun a run".to_owned(),
     }
 }
@@ -112,7 +181,7 @@ fn told(mut file: File) -> String {
 mod tests {
     use super::*;
 
-    fn holder(pid: u32) -> Holder {
+    fn held_as(pid: u32) -> Holder {
         Holder {
             pid,
             doing: "webshop load".to_owned(),
@@ -124,26 +193,74 @@ mod tests {
     fn a_second_one_learns_who_holds_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let held = Lock::take(&path, "webshop", &holder(4711)).unwrap();
+        let held = Lock::take(&path, "webshop", &held_as(4711)).unwrap();
         assert_eq!(
             held_by(&path).as_deref(),
             Some("process 4711 runs `webshop load`")
         );
-        let refused = Lock::take(&path, "webshop", &holder(4712)).unwrap_err();
+        let refused = Lock::take(&path, "webshop", &held_as(4712)).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "stack `webshop` is in use: process 4711 runs `webshop load`"
         );
         drop(held);
-        let _again = Lock::take(&path, "webshop", &holder(4712)).unwrap();
-        assert_eq!(last(&path), Some(holder(4712)));
+        let _again = Lock::take(&path, "webshop", &held_as(4712)).unwrap();
+        assert_eq!(last(&path), Some(held_as(4712)));
+    }
+
+    #[test]
+    fn a_link_at_its_place_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let outside = dir.path().join("outside");
+        std::fs::write(&outside, "precious").unwrap();
+        std::os::unix::fs::symlink(&outside, &path).unwrap();
+        assert!(Lock::take(&path, "webshop", &held_as(1)).is_err());
+        assert_eq!((held_by(&path), last(&path)), (None, None));
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_pipe_at_its_place_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(Lock::take(&path, "webshop", &held_as(1)).is_err());
+        assert_eq!(last(&path), None);
+    }
+
+    #[test]
+    fn locks_are_in_a_directory_that_nobody_else_can_write_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (absent, place) = (dir.path().join("absent"), dir.path().to_owned());
+        let made = private(&[absent, place.clone()]).unwrap();
+        assert_eq!(made, place.join("webshop"));
+        assert_eq!(made.metadata().unwrap().mode() & 0o777, 0o700);
+        let path = made.join("x.lock");
+        let _held = Lock::take(&path, "webshop", &held_as(1)).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(&made, open_to_all).unwrap();
+        assert!(private(std::slice::from_ref(&place)).is_err());
+        std::fs::remove_dir_all(&made).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &made).unwrap();
+        assert!(private(&[place]).is_err(), "a link is no directory");
+    }
+
+    #[test]
+    fn the_places_are_the_users_own() {
+        assert_eq!(places(Uid::from_raw(0)), [PathBuf::from("/run")]);
+        let places = places(Uid::from_raw(4711));
+        assert!(places.contains(&PathBuf::from("/run/user/4711")));
+        assert!(!places.iter().any(|place| place.starts_with("/tmp")));
     }
 
     #[test]
     fn what_a_dead_holder_left_does_not_lock() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        std::fs::write(&path, serde_json::to_string(&holder(1)).unwrap()).unwrap();
-        assert!(Lock::take(&path, "webshop", &holder(2)).is_ok());
+        std::fs::write(&path, serde_json::to_string(&held_as(1)).unwrap()).unwrap();
+        assert!(Lock::take(&path, "webshop", &held_as(2)).is_ok());
     }
 }

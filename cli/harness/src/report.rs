@@ -12,15 +12,15 @@ use checker::{Evidence, History, Judgement, Verdict, snapshot::DatabaseView};
 
 use crate::{
     error::{Error, Result},
+    printable,
     recorder::Happening,
     run::{
         plan::Plan,
         recorded::{self, Judged},
     },
-    rundir::RunDir,
+    rundir::{RunDir, SCENARIO},
 };
 
-mod again;
 mod annotations;
 pub mod figures;
 mod html;
@@ -47,6 +47,9 @@ pub const TOLD_MAX: usize = 10;
 pub const JUNIT: &str = "junit.xml";
 pub const SUMMARY: &str = "summary.md";
 pub const HTML: &str = "report.html";
+/// What a report says where [`Reported::again_command`] has nothing to say.
+const NOT_REPEATABLE: &str =
+    "It cannot be repeated exactly: the program that made it kept no scenario.yaml.";
 
 /// A judged run with everything that its reports show.
 #[derive(Debug, Clone)]
@@ -61,6 +64,8 @@ pub struct Reported {
     pub events: Vec<Happening>,
     /// The databases at the last final read; empty where there was none.
     pub databases: Vec<DatabaseView>,
+    /// Whether the scenario that it played is kept beside it. Older programs kept none.
+    pub has_scenario: bool,
     /// What a scenario with known gaps makes of the verdict, and why.
     pub outcome: Option<(Verdict, Vec<String>)>,
 }
@@ -89,6 +94,7 @@ impl Reported {
             plan,
             history,
             databases: databases.unwrap_or_default(),
+            unwritten: None,
         };
         Self::of(dir, judged)
     }
@@ -106,6 +112,7 @@ impl Reported {
             history: judged.history,
             events: dir.events()?,
             databases: judged.databases,
+            has_scenario: dir.has_scenario(),
             outcome: None,
         })
     }
@@ -123,11 +130,12 @@ impl Reported {
         outcome.map_or(self.judgement.verdict, |(verdict, _)| *verdict)
     }
 
-    /// Why.
+    /// Why, a line each.
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
         let more = self.outcome.iter().flat_map(|(_, reasons)| reasons);
-        self.judgement.reasons.iter().chain(more).cloned().collect()
+        let reasons = self.judgement.reasons.iter().chain(more);
+        reasons.map(|reason| printable::line(reason)).collect()
     }
 
     /// Whether its violations are those that its scenario knows of.
@@ -142,10 +150,17 @@ impl Reported {
         format!("webshop verify {}", self.run.display())
     }
 
-    /// Makes a run like it.
+    /// Makes a run like it: the same scenario from the same seed. `None` where the scenario was not kept.
     #[must_use]
-    pub fn again_command(&self) -> String {
-        again::command(&self.plan)
+    pub fn again_command(&self) -> Option<String> {
+        let scenario = self.run.join(SCENARIO);
+        self.has_scenario.then(|| {
+            format!(
+                "webshop run {} --seed {}",
+                scenario.display(),
+                self.plan.seed
+            )
+        })
     }
 }
 

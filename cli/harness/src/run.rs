@@ -1,9 +1,12 @@
 //! One run: data, load, faults in the middle of it, everything recorded.
 
 mod direct;
+mod health;
 pub mod plan;
+mod preview;
 pub mod recorded;
 mod timeline;
+mod told;
 pub mod verify;
 
 use std::{
@@ -13,7 +16,7 @@ use std::{
 };
 
 use bollard::query_parameters::InspectNetworkOptions;
-use checker::{Budgets, Evidence, evidence::SplitBrain};
+use checker::{Budgets, Evidence};
 use futures_util::future::LocalBoxFuture;
 use tokio::{
     sync::watch,
@@ -36,12 +39,15 @@ use crate::{
     load::{Client, Figures, Generator, Offered, Stats, workload::Workload},
     lock::{self, Holder, Lock},
     recorder::{Recorder, unix_ms},
-    rundir::RunDir,
+    rundir::{RunDir, SCENARIO},
+    scenario::Scenario,
     settle::{self, settle},
     snapshot,
     stack::{GATEWAY, NETWORK, overview::Overview},
     target::Victim,
 };
+
+pub use preview::{Preview, preview};
 
 /// How long the stack may take to be whole and at rest before a run begins.
 const READY_MAX: Duration = Duration::from_secs(90);
@@ -56,7 +62,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
     pub name: String,
-    /// As a person would type it.
+    /// As a person typed it, or might have: for people to recognize, not to repeat.
     pub command: String,
     pub seed: u64,
     /// `None`: faults without load.
@@ -67,6 +73,8 @@ pub struct Shape {
     pub steps: Vec<StepPlan>,
     pub settle: SettlePlan,
     pub budgets: Budgets,
+    /// What all of this was made of: kept beside the run, to repeat it.
+    pub scenario: Scenario,
 }
 
 /// A run that is about to begin.
@@ -76,6 +84,8 @@ pub struct Prepared {
     agent: Agent,
     client: Client,
     plan: Plan,
+    /// The YAML of its scenario.
+    scenario: String,
     /// What each fault would hit if it were injected now.
     victims: Vec<Vec<Victim>>,
     metered: bool,
@@ -145,6 +155,7 @@ async fn check(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
         .map_or(CALL_TIMEOUT, |load| load.profile.request_timeout());
     let client = client(cluster, &overview, timeout).await?;
     let agent = Agent::new(cluster);
+    let scenario = shape.scenario.clone().on(overview.profile()).to_yaml()?;
     let mut plan = Plan::new(shape, stack);
     if plan.needs_failpoints() && !overview.has_failpoints() {
         return Err(Error::NoFailpoints {
@@ -164,6 +175,7 @@ async fn check(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
         agent,
         client,
         plan,
+        scenario,
         victims,
         metered: false,
     })
@@ -195,7 +207,7 @@ impl Prepared {
     }
 
     async fn run_locked(self, runs: &Path) -> Result<Report> {
-        let lock_path = lock::path(&self.plan.stack.id);
+        let lock_path = lock::path(&self.plan.stack.id)?;
         let mut holder = Holder {
             pid: std::process::id(),
             doing: self.plan.command.clone(),
@@ -207,6 +219,7 @@ impl Prepared {
         dir.path().clone_into(&mut holder.run);
         held.tell(&holder)?;
         dir.write_plan(&self.plan)?;
+        dir.write_text(SCENARIO, &self.scenario)?;
         self.cluster
             .events
             .note(format!("run {}", dir.path().display()));
@@ -385,16 +398,4 @@ fn noted<T, E: std::fmt::Display>(
 ) -> Option<T> {
     let failed = |error: E| evidence.harness_errors.push(format!("{what}: {error}"));
     result.map_err(failed).ok()
-}
-
-/// A split brain that the resolution of a target met.
-fn split_brain(error: &Error, at_us: u64) -> Option<SplitBrain> {
-    match error {
-        Error::SplitBrain { database, nodes } => Some(SplitBrain {
-            database: database.clone(),
-            nodes: nodes.clone(),
-            at_us,
-        }),
-        _ => None,
-    }
 }

@@ -1,20 +1,21 @@
 //! A run on disk: `runs/<time>-<name>/`, and `runs/latest` that points to the newest.
 
+pub(crate) mod bounded;
+mod placed;
+mod recording;
+
 use std::{
     fs::File,
-    io::{BufRead, BufReader, BufWriter, ErrorKind, Write},
+    io::{BufWriter, ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
 
-use checker::{
-    Evidence, History, Initial, Judgement, Snapshot,
-    history::{Header, HistoryError, Reader},
-};
+use checker::{Evidence, Initial, Judgement, Snapshot};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, Result},
-    recorder::Happening,
+    printable,
     run::plan::Plan,
     timestamp::utc,
 };
@@ -24,8 +25,12 @@ const PLAN: &str = "plan.json";
 const RESULT: &str = "result.json";
 /// How many final reads a run has when it has all of them.
 pub(crate) const FINAL_READS: usize = 2;
-/// How much of a history is read at once, in bytes.
-const READ_AT_ONCE: usize = 1 << 20;
+/// What the YAML of a run's scenario is called.
+pub const SCENARIO: &str = "scenario.yaml";
+/// No plan, evidence or result is larger, and no events: thousands of faults fit, in bytes.
+const DOCUMENT_MAX: u64 = 64 << 20;
+/// No history, initial read or final read is larger, in bytes.
+const TABLES_MAX: u64 = 4 << 30;
 /// How many runs may begin in the same second.
 const SAME_SECOND_MAX: u32 = 100;
 
@@ -92,15 +97,15 @@ impl RunDir {
                 });
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(unfit(&path, "there is no such run".to_owned()));
+                return Err(unfit(&path, "there is no such run"));
             }
-            Err(error) => return Err(unfit(&path, error.to_string())),
+            Err(error) => return Err(unfit(&path, &error.to_string())),
         };
         let run = Self { path: found };
         if !run.file(PLAN).is_file() {
             return Err(unfit(
                 &path,
-                format!("not the directory of a run: it has no {PLAN}"),
+                &format!("not the directory of a run: it has no {PLAN}"),
             ));
         }
         Ok(run)
@@ -144,7 +149,7 @@ impl RunDir {
     pub fn plan(&self) -> Result<Plan> {
         let plan: Plan = self.read(PLAN)?;
         plan.check()
-            .map_err(|reason| unfit(&self.file(PLAN), reason))?;
+            .map_err(|reason| unfit(&self.file(PLAN), &reason))?;
         Ok(plan)
     }
 
@@ -156,51 +161,16 @@ impl RunDir {
         self.write(PLAN, plan)
     }
 
-    /// The history as far as it goes: up to its last whole line, and an empty one where the run did not come
-    /// that far.
-    ///
-    /// # Errors
-    /// [`Error::Run`] with the line that is none of a history's.
-    pub fn history(&self) -> Result<History> {
-        let path = self.history_path();
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(History::empty(&self.name()));
-            }
-            Err(error) => return Err(unfit(&path, error.to_string())),
-        };
-        let mut text = BufReader::with_capacity(READ_AT_ONCE, file);
-        let (mut reader, mut line) = (Reader::default(), Vec::new());
-        let read = loop {
-            line.clear();
-            match text.read_until(b'\n', &mut line) {
-                Ok(0) => break reader.finish(),
-                Ok(_) => {}
-                Err(error) => return Err(unfit(&path, error.to_string())),
-            }
-            if let Err(error) = reader.push(&line) {
-                break Err(error);
-            }
-        };
-        match read {
-            Err(HistoryError::Empty) => Ok(History::empty(&self.name())),
-            read => read.map_err(|error| unfit(&path, told(&error))),
-        }
-    }
-
     /// What stood in the databases before; `None` where the run did not come that far.
     ///
     /// # Errors
     /// [`Error::Run`]: the file is cut short or foreign.
     pub fn initial(&self) -> Result<Option<Initial>> {
         let path = self.file("initial.json");
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unfit(&path, error.to_string())),
+        let Some(text) = whole(&path, TABLES_MAX)? else {
+            return Ok(None);
         };
-        let read = Initial::parse(&text).map_err(|error| unfit(&path, told(&error)))?;
+        let read = Initial::parse(&text).map_err(|error| unfit(&path, &told(&error)))?;
         Ok(Some(read))
     }
 
@@ -237,16 +207,14 @@ impl RunDir {
         let mut earlier = Vec::new();
         for n in 1..=FINAL_READS {
             let path = self.file(&format!("snapshot-{n}.json"));
-            let text = match std::fs::read(&path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == ErrorKind::NotFound => break,
-                Err(error) => return Err(unfit(&path, error.to_string())),
+            let Some(text) = whole(&path, TABLES_MAX)? else {
+                break;
             };
             let read = match snapshots.last() {
                 None => Snapshot::parse(&text),
                 Some(first) => Snapshot::parse_second(&text, &earlier, first),
             };
-            snapshots.push(read.map_err(|error| unfit(&path, told(&error)))?);
+            snapshots.push(read.map_err(|error| unfit(&path, &told(&error)))?);
             earlier = text;
         }
         Ok(snapshots)
@@ -281,49 +249,8 @@ impl RunDir {
         };
         match judgement.check() {
             Ok(()) => Ok(Some(judgement)),
-            Err(reason) => Err(unfit(&self.file(RESULT), reason)),
+            Err(reason) => Err(unfit(&self.file(RESULT), &reason)),
         }
-    }
-
-    /// The first line of the history; `None` where there is none.
-    ///
-    /// # Errors
-    /// [`Error::Run`]: the file cannot be read.
-    pub fn header(&self) -> Result<Option<Header>> {
-        let path = self.history_path();
-        let failed = |error: std::io::Error| unfit(&path, error.to_string());
-        let file = match std::fs::File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let mut line = String::new();
-        BufReader::new(file).read_line(&mut line).map_err(failed)?;
-        // A run that was killed in its first instant has half a line.
-        Ok(serde_json::from_str(&line).ok())
-    }
-
-    /// What happened to the stack, as far as it was written; empty where nothing was.
-    ///
-    /// # Errors
-    /// [`Error::Run`]: the file cannot be read, or a line is none of this program's.
-    pub fn events(&self) -> Result<Vec<Happening>> {
-        let path = self.events_path();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(unfit(&path, error.to_string())),
-        };
-        let mut events = Vec::new();
-        for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-            match serde_json::from_str(line) {
-                Ok(event) => events.push(event),
-                // Its writer was killed in the middle of the last line.
-                Err(_) if !line.ends_with('\n') => {}
-                Err(error) => return Err(unfit(&path, format!("line {number}: {error}"))),
-            }
-        }
-        Ok(events)
     }
 
     /// Writes a text of this name.
@@ -334,19 +261,25 @@ impl RunDir {
         self.write_bytes(name, text.as_bytes())
     }
 
+    /// Whether the scenario that it played is beside it.
+    #[must_use]
+    pub fn has_scenario(&self) -> bool {
+        self.file(SCENARIO).is_file()
+    }
+
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let path = self.file(name);
-        let bytes = std::fs::read(&path).map_err(|error| unfit(&path, error.to_string()))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| unfit(&path, format!("cut short, or not this program's: {error}")))
+        let found = self.read_if_there(name)?;
+        found.ok_or_else(|| unfit(&self.file(name), "it is not there"))
     }
 
     fn read_if_there<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        if self.file(name).exists() {
-            self.read(name).map(Some)
-        } else {
-            Ok(None)
-        }
+        let path = self.file(name);
+        let Some(bytes) = whole(&path, DOCUMENT_MAX)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| unfit(&path, &format!("cut short, or not this program's: {error}")))
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
@@ -362,21 +295,30 @@ impl RunDir {
         })
     }
 
-    /// Writes beside and moves into place: a file is whole or not there.
     fn place(
         &self,
         name: &str,
         fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
     ) -> Result<()> {
-        let path = self.file(name);
-        let fresh = self.file(&format!(".{name}"));
-        let failed = |source| Error::io(format!("write {}", path.display()), source);
-        let file = File::create(&fresh).map_err(failed)?;
-        let mut file = BufWriter::with_capacity(READ_AT_ONCE, file);
-        fill(&mut file)?;
-        file.flush().map_err(failed)?;
-        std::fs::rename(&fresh, &path).map_err(failed)
+        placed::place(&self.path, name, fill).map(drop)
     }
+}
+
+/// Writes a text of this name into `runs`, which is made where it is not there, and says where it is.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_beside(runs: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(runs)
+        .map_err(|source| Error::io(format!("create {}", runs.display()), source))?;
+    placed::place(runs, name, |file| {
+        file.write_all(text.as_bytes())
+            .map_err(|source| Error::io(format!("write {name}"), source))
+    })
+}
+
+fn whole(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>> {
+    bounded::read(path, bytes_max).map_err(|error| unfit(path, &error.to_string()))
 }
 
 /// An error of the checker's readers, with what the parser said.
@@ -387,10 +329,11 @@ fn told(error: &dyn std::error::Error) -> String {
     }
 }
 
-fn unfit(path: &Path, reason: String) -> Error {
+/// The reason may quote the file: it stays one line.
+fn unfit(path: &Path, reason: &str) -> Error {
     Error::Run {
         path: path.to_owned(),
-        reason,
+        reason: printable::line(reason),
     }
 }
 
@@ -415,87 +358,4 @@ fn timestamp(unix_s: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn latest_points_to_the_newest_run() {
-        let dir = tempfile::tempdir().unwrap();
-        let runs = dir.path().join("runs");
-        let first = RunDir::create(&runs, "kill stock/db", 0).unwrap();
-        let second = RunDir::create(&runs, "kill stock/db", 0).unwrap();
-        assert_eq!(first.name(), "19700101-000000-kill-stock-db");
-        assert_eq!(second.name(), "19700101-000000-kill-stock-db-2");
-        assert_eq!(
-            std::fs::read_link(runs.join("latest")).unwrap(),
-            Path::new("19700101-000000-kill-stock-db-2")
-        );
-        std::fs::write(second.file(PLAN), "{}").unwrap();
-        let opened = RunDir::open(&runs, None).unwrap();
-        assert_eq!(opened.name(), second.name());
-    }
-
-    #[test]
-    fn without_a_run_there_is_a_hint() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = RunDir::open(dir.path(), None).unwrap_err();
-        assert!(matches!(error, Error::NoRun { .. }));
-        assert!(error.hint().unwrap().contains("webshop chaos"));
-    }
-
-    #[test]
-    fn a_foreign_or_cut_directory_is_refused_with_its_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let foreign = RunDir::open(dir.path(), Some(dir.path())).unwrap_err();
-        assert!(
-            foreign
-                .to_string()
-                .ends_with("not the directory of a run: it has no plan.json")
-        );
-        std::fs::write(dir.path().join(PLAN), "{\"format\":").unwrap();
-        let run = RunDir::open(dir.path(), Some(dir.path())).unwrap();
-        let cut = run.plan().unwrap_err().to_string();
-        assert!(cut.contains("plan.json: cut short"), "{cut}");
-    }
-
-    fn run(dir: &tempfile::TempDir) -> RunDir {
-        RunDir {
-            path: dir.path().to_owned(),
-        }
-    }
-
-    #[test]
-    fn events_that_were_cut_short_are_read_as_far_as_they_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = run(&dir);
-        assert_eq!(run.events().unwrap(), []);
-        let whole = r#"{"t":7,"kind":"role","subject":"stock-db-1","text":"primary"}"#;
-        std::fs::write(run.events_path(), format!("{whole}\n{}", &whole[..20])).unwrap();
-        let events = run.events().unwrap();
-        assert_eq!((events.len(), events[0].at_us), (1, 7));
-        std::fs::write(run.events_path(), format!("hello\n{whole}\n")).unwrap();
-        let foreign = run.events().unwrap_err().to_string();
-        assert!(foreign.contains("events.jsonl: line 1: "), "{foreign}");
-    }
-
-    #[test]
-    fn a_result_that_is_not_this_programs_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = run(&dir);
-        assert!(run.result().unwrap().is_none());
-        let mut judgement = checker::sample::violation().judgement;
-        run.write_result(&judgement).unwrap();
-        assert_eq!(run.result().unwrap(), Some(judgement.clone()));
-        judgement.exit_code = 0;
-        run.write_result(&judgement).unwrap();
-        let error = run.result().unwrap_err().to_string();
-        assert!(error.ends_with("VIOLATION does not exit with 0"), "{error}");
-        judgement.version = 2;
-        run.write_result(&judgement).unwrap();
-        let error = run.result().unwrap_err().to_string();
-        assert!(
-            error.ends_with("a result of version 2; this program reads version 1"),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -26,7 +26,7 @@ use self::{
     quantity::{AtLeast, AtMost, Bytes, Number, Rate, Share, Span},
     step::Step,
 };
-use crate::load::Mix;
+use crate::{load::Mix, project::Profile};
 
 /// The version of the format that this program reads.
 pub const VERSION: u32 = 1;
@@ -58,6 +58,9 @@ pub struct Scenario {
     /// may acknowledge at once, and nothing acknowledged may be missing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub direct_writes: bool,
+    /// Whether there is no load at all: such a run is no evidence, and its verdict is UNKNOWN.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub no_load: bool,
     /// What must hold before the timeline begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
@@ -96,6 +99,7 @@ impl Scenario {
             data: DataShape::default(),
             load,
             direct_writes: false,
+            no_load: false,
             baseline: None,
             timeline: timeline.into_iter().map(Placed::from).collect(),
             settle: Settle::default(),
@@ -103,6 +107,17 @@ impl Scenario {
             slo: Slo::default(),
             known_gaps: Vec::new(),
         }
+    }
+}
+
+impl Scenario {
+    /// The same on a stack that is there: a command line does not say which profile it is for.
+    #[must_use]
+    pub fn on(mut self, profile: Option<Profile>) -> Self {
+        if let Some(profile) = profile {
+            self.stack.profile = profile.into();
+        }
+        self
     }
 }
 
@@ -151,10 +166,10 @@ pub enum ProfileName {
 #[serde(deny_unknown_fields)]
 pub struct DataShape {
     #[serde(default = "DataShape::many")]
-    #[schemars(range(min = 50, max = 100_000))]
+    #[schemars(range(min = 1, max = 100_000))]
     pub users: Placed<u32>,
     #[serde(default = "DataShape::many")]
-    #[schemars(range(min = 100, max = 100_000))]
+    #[schemars(range(min = 2, max = 100_000))]
     pub items: Placed<u32>,
 }
 

@@ -98,7 +98,7 @@ pub async fn settle(
     loop {
         let look = tokio::select! {
             () = cluster.cancel.cancelled() => return Err(Error::Interrupted),
-            look = look(cluster, agent, &mut positions) => look,
+            look = look(cluster, agent, fault::present(cluster), &mut positions) => look,
         };
         let over = start.elapsed() >= deadline;
         if look.is_settled() || over {
@@ -120,6 +120,19 @@ pub async fn settle(
         looked = true;
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// What keeps the stack from being healthy: faults that are on it, missing tasks, databases without one primary that
+/// all of its standbys follow, replicas and brokers that are unwell. That the shop is at work is no ailment.
+/// `positions` are those of the look before: without one, every database is only just being looked at.
+pub(crate) async fn ailments(
+    cluster: &Cluster,
+    agent: &Agent,
+    positions: &mut BTreeMap<String, (String, Lsn)>,
+) -> Vec<String> {
+    let faults = fault::present_in_a_run(cluster);
+    let look = look(cluster, agent, faults, positions).await;
+    look.faults.into_iter().chain(look.unconverged).collect()
 }
 
 fn report(look: Look, load: Load, waited: Duration, deadline: Duration) -> Settle {
@@ -145,10 +158,11 @@ fn left(fault: &str) -> String {
 async fn look(
     cluster: &Cluster,
     agent: &Agent,
+    present: impl Future<Output = Result<Vec<String>>>,
     positions: &mut BTreeMap<String, (String, Lsn)>,
 ) -> Look {
     let (present, overview, databases, services, kafka, redis, lanes) = tokio::join!(
-        fault::present(cluster),
+        present,
         Overview::read(cluster),
         agent.databases(),
         agent.services(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Reads `500ms`, `20s`, `1.5m` or `1h`.
+/// Reads `500ms`, `20s`, `1.5m` or `1h`, to the nearest millisecond.
 ///
 /// # Errors
 /// Says what was wrong with `text`.
@@ -21,7 +21,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "h" => number * 3_600.0,
         _ => return Err(format!("`{unit}` is not a unit: use ms, s, m or h")),
     };
-    Duration::try_from_secs_f64(seconds).map_err(|error| format!("`{text}`: {error}"))
+    let exact =
+        Duration::try_from_secs_f64(seconds).map_err(|error| format!("`{text}`: {error}"))?;
+    // Plans and scenarios count milliseconds: what they cannot keep, nobody is promised.
+    let whole = Duration::from_millis(u64::try_from(exact.as_millis()).unwrap_or(u64::MAX));
+    let rest = exact.saturating_sub(whole);
+    Ok(if rest >= Duration::from_micros(500) {
+        whole.saturating_add(Duration::from_millis(1))
+    } else {
+        whole
+    })
 }
 
 /// Reads `200/s`, `90/m` or a bare number per second; the result is per second and above zero.

@@ -42,7 +42,9 @@ Examples:
 
 Exit codes:
   0 done, or PASS    1 VIOLATION    2 UNKNOWN    3 over the budget
-  4 Docker or the stack failed    64 wrong usage    130/143 interrupted";
+  4 Docker or the stack failed    64 wrong usage    130/143 interrupted
+  `load`, and `chaos` without --verify, judge nothing: their 0 is no PASS.
+  A reader that goes away, or a report that cannot be written, changes no verdict.";
 
 /// Brings a replicated web shop up on Docker Swarm, loads it, breaks it, and proves order by order
 /// whether stock and credit stayed consistent.

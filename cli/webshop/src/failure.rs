@@ -1,18 +1,15 @@
 //! How an error looks: what was attempted, why it failed, what to do.
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
 
 use harness::error::Kind;
+use harness::printable;
 
 use crate::exit::Exit;
 use crate::printer::Printer;
 
 /// Prints the error to stderr and says how the program ends.
 pub(crate) fn report(printer: &Printer, error: &anyhow::Error) -> Exit {
-    if is_broken_pipe(error) {
-        return Exit::Pass;
-    }
     let known = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<harness::Error>());
@@ -31,20 +28,12 @@ pub(crate) fn report(printer: &Printer, error: &anyhow::Error) -> Exit {
     }
 }
 
-/// The reader of our output went away (`webshop logs order | head`).
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|io| io.kind() == ErrorKind::BrokenPipe)
-}
-
 /// The text after `error: `. Causes that only repeat the line above are left out.
 fn render(error: &anyhow::Error, hint: Option<&str>) -> String {
-    let mut text = error.to_string();
+    let mut text = printable::lines(&error.to_string());
     let mut last = text.clone();
     for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
+        let cause = printable::lines(&cause.to_string());
         if !last.contains(&cause) {
             // Writing to a String cannot fail.
             write!(text, "\n  caused by: {cause}").unwrap_or_default();
@@ -62,6 +51,23 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+
+    /// What an engine, a database or a file gave, whatever it was wrapped in.
+    fn broken_pipe() -> std::io::Error {
+        std::io::ErrorKind::BrokenPipe.into()
+    }
+
+    #[test]
+    fn a_pipe_that_broke_anywhere_else_is_a_failure_of_the_harness() {
+        let printer = Printer::new(Some(crate::printer::Style::Plain));
+        for error in [
+            anyhow::Error::from(broken_pipe()),
+            anyhow::Error::from(broken_pipe()).context("judge the run"),
+            harness::Error::io("write result.json", broken_pipe()).into(),
+        ] {
+            assert_eq!(report(&printer, &error), Exit::Harness, "{error:#}");
+        }
+    }
 
     #[test]
     fn an_error_shows_its_causes_and_a_hint() {

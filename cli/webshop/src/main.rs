@@ -9,6 +9,7 @@ mod printer;
 mod progress;
 mod session;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -46,11 +47,10 @@ async fn run(cli: Cli, printer: Printer) -> Exit {
     let outcome = commands::dispatch(cli.command, session).await;
     // The session is gone, and with it the sender of progress: the drawing ends by itself.
     drawing.finish().await;
-    match outcome {
-        Ok(exit) => interrupt.exit().unwrap_or(exit),
-        Err(error) => {
-            let exit = failure::report(&printer, &error);
-            interrupt.exit().unwrap_or(exit)
-        }
-    }
+    let exit = match outcome {
+        Ok(exit) => exit,
+        Err(error) => failure::report(&printer, &error),
+    };
+    printer.warn_of_loss();
+    interrupt.exit().unwrap_or(exit)
 }

@@ -1,10 +1,20 @@
 //! The one door to the terminal: data goes to stdout, everything else to stderr.
+//!
+//! What a command found out does not depend on who reads it: a write that fails is remembered, never an error of the
+//! command. Only [`Printer::document`] fails, for commands that do nothing but print.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use owo_colors::OwoColorize;
 use serde::Serialize;
+
+use crate::terminal::Terminal;
+
+/// How often a second bars are drawn, at most.
+const DRAWN_HZ: u8 = 8;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +32,8 @@ pub(crate) enum Style {
 pub(crate) struct Printer {
     bars: MultiProgress,
     style: Style,
+    /// The first write to stdout that failed.
+    lost: Arc<OnceLock<io::Error>>,
 }
 
 impl Printer {
@@ -35,12 +47,15 @@ impl Printer {
             Style::Plain
         });
         let target = match style {
-            Style::Screen => ProgressDrawTarget::stderr_with_hz(8),
+            Style::Screen => {
+                ProgressDrawTarget::term_like_with_hz(Box::new(Terminal::stderr()), DRAWN_HZ)
+            }
             Style::Plain | Style::Json => ProgressDrawTarget::hidden(),
         };
         Self {
             bars: MultiProgress::with_draw_target(target),
             style,
+            lost: Arc::default(),
         }
     }
 
@@ -55,24 +70,47 @@ impl Printer {
     }
 
     /// Data: a line on stdout.
-    pub(crate) fn line(&self, text: &str) -> io::Result<()> {
-        self.bars
-            .suspend(|| writeln!(anstream::stdout().lock(), "{text}"))
+    pub(crate) fn line(&self, text: &str) {
+        let written = self
+            .bars
+            .suspend(|| writeln!(anstream::stdout().lock(), "{text}"));
+        self.remember(written);
     }
 
-    /// Data: bytes on stdout as they are.
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        self.bars.suspend(|| {
+    /// Data of a stream without an end: bytes on stdout as they are. Says to stop where nobody can read any more.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> ControlFlow<()> {
+        let written = self.bars.suspend(|| {
             let mut out = io::stdout().lock();
             out.write_all(bytes)?;
             out.flush()
-        })
+        });
+        let broken = written.is_err();
+        self.remember(written);
+        if broken {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// Data: one JSON document on stdout.
-    pub(crate) fn json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
-        self.line(&serde_json::to_string_pretty(value)?)?;
+    pub(crate) fn json<T: Serialize>(&self, value: &T) -> serde_json::Result<()> {
+        self.line(&serde_json::to_string_pretty(value)?);
         Ok(())
+    }
+
+    /// A document that is all that the command is for: where it cannot be written, the command has failed. A reader
+    /// that went away (`| head`) has read enough.
+    pub(crate) fn document(&self, text: &str) -> harness::Result<()> {
+        let written = self
+            .bars
+            .suspend(|| writeln!(anstream::stdout().lock(), "{text}"));
+        match written {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(harness::Error::io("write to stdout", error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// News: a line on stderr.
@@ -89,6 +127,24 @@ impl Printer {
     pub(crate) fn error(&self, text: &str) {
         let text = text.replace("\n\nhint:", &format!("\n\n{}", "hint:".cyan().bold()));
         self.stderr(&format!("{} {text}", "error:".red().bold()));
+    }
+
+    /// Says so where data was lost to anything but a reader that went away.
+    pub(crate) fn warn_of_loss(&self) {
+        if let Some(error) = self.lost.get()
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            self.warning(&format!(
+                "stdout is incomplete: {error}; the exit code stands"
+            ));
+        }
+    }
+
+    fn remember(&self, written: io::Result<()>) {
+        if let Err(error) = written {
+            // Later ones say no more than the first.
+            self.lost.get_or_init(|| error);
+        }
     }
 
     fn stderr(&self, text: &str) {

@@ -67,5 +67,7 @@ pub(crate) fn start_logging() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // It would tell of a dead stderr on stderr, and panic.
+        .log_internal_errors(false)
         .init();
 }

@@ -5,7 +5,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future::LocalBoxFuture, st
 
 use super::{
     disk::{self, Mounted},
-    failpoint, helper, hold,
+    failpoint,
+    helper::{self, DIRECT_WRITES},
+    hold,
 };
 use crate::{
     cluster::Cluster,
@@ -22,8 +24,22 @@ const AT_ONCE: usize = 8;
 /// # Errors
 /// The engine does not answer.
 pub async fn present(cluster: &Cluster) -> Result<Vec<String>> {
+    beside(cluster, helper::left(cluster).await?).await
+}
+
+/// As [`present`], while a run has writers beside its database nodes: they are helpers too, and no faults.
+///
+/// # Errors
+/// The engine does not answer.
+pub(crate) async fn present_in_a_run(cluster: &Cluster) -> Result<Vec<String>> {
+    let mut helpers = helper::left(cluster).await?;
+    helpers.retain(|left| left.fault != DIRECT_WRITES);
+    beside(cluster, helpers).await
+}
+
+/// The faults of these helpers, and those that need none.
+async fn beside(cluster: &Cluster, helpers: Vec<helper::Left>) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    let helpers = helper::left(cluster).await?;
     for left in &helpers {
         found.push(format!("{} ({})", left.fault, left.task));
     }

@@ -18,6 +18,8 @@ use crate::{
 };
 
 /// What the fault is called.
+/// What the helper of a direct writer is called where a fault's has the fault's name.
+pub(crate) const DIRECT_WRITES: &str = "direct writes";
 const FAULT_LABEL: &str = "webshop.fault";
 /// The name of the task that it is on.
 const TASK_LABEL: &str = "webshop.fault.task";

@@ -3,6 +3,7 @@
 use checker::Verdict;
 
 use super::Reported;
+use crate::printable;
 
 /// GitHub shows no more of one step.
 const LINES_MAX: usize = 10;
@@ -15,21 +16,24 @@ pub fn annotations(runs: &[Reported]) -> Vec<String> {
         runs.iter().filter(failed)
     };
     let verdicts = failed().map(|run| {
-        let (verdict, reasons) = (run.judgement.verdict, &run.judgement.reasons);
+        let (verdict, reasons) = (run.judgement.verdict, run.judgement.reasons.iter());
+        let reasons: Vec<String> = reasons.map(|reason| printable::line(reason)).collect();
         let text = format!("{}\n{}", reasons.join("\n"), run.verify_command());
         line(&format!("{verdict} {}", run.name()), &text)
     });
     let violations = failed().flat_map(|run| {
         run.told(LINES_MAX).into_iter().map(|violation| {
             let title = format!("{} {}", violation.label, run.name());
-            line(&title, &violation.text)
+            line(&title, &printable::line(&violation.text))
         })
     });
     verdicts.chain(violations).take(LINES_MAX).collect()
 }
 
 fn line(title: &str, text: &str) -> String {
-    let title = data(title).replace(':', "%3A").replace(',', "%2C");
+    let title = data(&printable::line(title))
+        .replace(':', "%3A")
+        .replace(',', "%2C");
     format!("::error title={title}::{}", data(text))
 }
 
@@ -81,7 +85,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "::error title=VIOLATION a%3Ab%2Cc%25%0A%3A%3Aset-env name=X%3A%3A::100%25 wrong%0D%0A::warning::x%0Awebshop verify runs/20250101-120000-kill"
+                "::error title=VIOLATION a%3Ab%2Cc%25 %3A%3Aset-env name=X%3A%3A::100%25 wrong ::warning::x%0Awebshop verify runs/20250101-120000-kill"
             ]
         );
     }

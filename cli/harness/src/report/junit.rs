@@ -9,6 +9,7 @@ use checker::verdict::{CheckReport, Status, Verdict};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Reported, TOLD_MAX, figures::Fault, figures::outcome, quantity::some_ms};
+use crate::printable;
 
 /// A run that never came to a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,17 +43,18 @@ fn broken_suite(broken: &Broken) -> TestSuite {
     let wrong = Wrong {
         kind: NonSuccessKind::Error,
         ty: "harness".to_owned(),
-        message: broken.why.clone(),
+        message: printable::line(&broken.why),
         text: "it never came to a verdict".to_owned(),
     };
-    let mut suite = TestSuite::new(broken.name.as_str());
+    let mut suite = TestSuite::new(printable::line(&broken.name));
     suite.add_test_case(case("webshop", "verdict", Some(wrong)));
     suite
 }
 
 fn suite(run: &Reported) -> TestSuite {
-    let mut suite = TestSuite::new(run.name());
-    suite.add_property(("command", run.plan.command.as_str()));
+    let mut suite = TestSuite::new(printable::line(run.name()));
+    let command = printable::line(&run.plan.command);
+    suite.add_property(("command", command.as_str()));
     suite.add_property(("again", run.verify_command().as_str()));
     if let Some(load) = &run.plan.load {
         suite.add_property(("seed", load.profile.seed.to_string().as_str()));
@@ -93,7 +95,7 @@ fn checked(run: &Reported, check: &CheckReport) -> TestCase {
         ty: check.status.to_string(),
         message: match run.reasons_of(check).as_slice() {
             [] => outcome(check),
-            reasons => reasons.join("; "),
+            reasons => printable::line(&reasons.join("; ")),
         },
         text: violations(run, check),
     };
@@ -114,7 +116,7 @@ fn violations(run: &Reported, check: &CheckReport) -> String {
     let mut texts: Vec<String> = found
         .filter(|violation| violation.check == check.name)
         .take(TOLD_MAX)
-        .map(|violation| violation.text.clone())
+        .map(|violation| printable::line(&violation.text))
         .collect();
     let more = check.violations.saturating_sub(texts.len() as u64);
     if more > 0 {
@@ -135,10 +137,10 @@ fn fault(fault: &Fault<'_>) -> TestCase {
     let wrong = (!missing.is_empty()).then(|| Wrong {
         kind: NonSuccessKind::Error,
         ty: "unproved".to_owned(),
-        message: format!("not seen: {}", missing.join(", ")),
-        text: seen.seen.join("\n"),
+        message: printable::line(&format!("not seen: {}", missing.join(", "))),
+        text: printable::line(&seen.seen.join("; ")),
     });
-    let name = format!("{} {} ({})", fault.number, seen.name, seen.target);
+    let name = printable::line(&format!("{} {} ({})", fault.number, seen.name, seen.target));
     let mut case = case("webshop.fault", &name, wrong);
     if let Some(recovery) = fault.recovery {
         case.set_system_out(format!(

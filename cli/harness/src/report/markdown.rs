@@ -3,10 +3,11 @@
 use checker::verdict::{Status, Verdict};
 
 use super::{
-    Reported,
+    NOT_REPEATABLE, Reported,
     figures::{Fault, Headline, Recovered, outcome},
     quantity::{at, count, ms, percent, some_ms},
 };
+use crate::printable;
 
 /// Violations that a summary tells whole, of each run.
 const TOLD_MAX: usize = 3;
@@ -109,10 +110,13 @@ fn details(run: &Reported) -> Vec<String> {
     if more > 0 {
         blocks.push(format!("and {} more in `result.json`", count(more)));
     }
+    let again = match run.again_command() {
+        Some(command) => format!("Make one like it: {}", code(&command)),
+        None => NOT_REPEATABLE.to_owned(),
+    };
     blocks.push(format!(
-        "Judge it again: {}  \nMake one like it: {}",
-        code(&run.verify_command()),
-        code(&run.again_command())
+        "Judge it again: {}  \n{again}",
+        code(&run.verify_command())
     ));
     blocks
 }
@@ -150,7 +154,7 @@ fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 /// A text without any meaning to Markdown or HTML, on one line.
 fn plain(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in printable::line(text).chars() {
         match c {
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' => {
                 escaped.push('\\');
@@ -178,12 +182,12 @@ fn code(text: &str) -> String {
     let ticks = backticks(text, 1);
     // Blanks beside the ticks are not part of the code, and keep the text's own ticks apart.
     let pad = if ticks.len() > 1 { " " } else { "" };
-    format!("{ticks}{pad}{}{pad}{ticks}", text.replace('\n', " "))
+    format!("{ticks}{pad}{}{pad}{ticks}", printable::line(text))
 }
 
 fn fenced(text: &str) -> String {
     let ticks = backticks(text, 3);
-    format!("{ticks}text\n{text}\n{ticks}")
+    format!("{ticks}text\n{}\n{ticks}", printable::line(text))
 }
 
 #[cfg(test)]
@@ -235,7 +239,19 @@ mod tests {
             text.contains("- a \\# b \\`c\\` &#64;you \\*\\*d\\*\\* \\[e\\](f)"),
             "{text}"
         );
-        assert!(text.contains("`````text\nx\n```\n<script>"), "{text}");
+        assert!(
+            text.contains("`````text\nx ``` <script> ```` \n`````"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_run_without_its_scenario_says_that_it_cannot_be_repeated() {
+        let mut run = testing::pass();
+        run.has_scenario = false;
+        assert_eq!(run.again_command(), None);
+        let text = summary(&[run]);
+        assert!(text.ends_with("kept no scenario.yaml.\n"), "{text}");
     }
 
     #[test]

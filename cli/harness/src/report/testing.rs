@@ -37,6 +37,7 @@ pub(super) fn reported(sample: Sample) -> Reported {
             .last()
             .map(|last| last.databases.clone())
             .unwrap_or_default(),
+        has_scenario: true,
         outcome: None,
     }
 }

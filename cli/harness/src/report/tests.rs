@@ -151,3 +151,21 @@ fn a_summary_is_added_to_those_that_are_there() {
     assert!(text.starts_with("before\n## ✅ webshop: PASS\n"), "{text}");
     assert!(text.contains("\n## ❌ webshop: VIOLATION\n"), "{text}");
 }
+
+#[test]
+fn a_run_is_repeated_from_the_scenario_that_is_kept_beside_it() {
+    let runs = tempfile::tempdir().unwrap();
+    let dir = judged(runs.path());
+    let without = Reported::load(&dir).unwrap();
+    assert_eq!(without.again_command(), None);
+    assert!(super::html(&without).contains("It cannot be repeated exactly"));
+    dir.write_text(crate::rundir::SCENARIO, "version: 1\n")
+        .unwrap();
+    let with = Reported::load(&dir).unwrap();
+    let command = format!(
+        "webshop run runs/19700101-000000-kill/scenario.yaml --seed {}",
+        with.plan.seed
+    );
+    assert!(super::html(&with).contains(&command));
+    assert_eq!(with.again_command(), Some(command));
+}

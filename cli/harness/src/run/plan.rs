@@ -23,7 +23,7 @@ pub struct Plan {
     /// The version of the program that made the run.
     pub webshop: String,
     pub name: String,
-    /// The command, as a person would type it.
+    /// The command, as a person typed it, or might have: for people to recognize, not to repeat.
     pub command: String,
     pub stack: StackMark,
     /// Decides every random choice of the run.
@@ -179,6 +179,7 @@ impl Plan {
             steps,
             settle,
             budgets,
+            scenario: _,
         } = shape;
         Self {
             format: FORMAT.to_owned(),

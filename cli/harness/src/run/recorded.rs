@@ -36,6 +36,8 @@ pub struct Judged {
     pub evidence: Evidence,
     /// The databases at the last final read; empty where there was none.
     pub databases: Vec<DatabaseView>,
+    /// Why the result is not in the run's directory, where it could not be written: the verdict stands without.
+    pub unwritten: Option<Error>,
 }
 
 impl Recorded {
@@ -74,17 +76,17 @@ impl Recorded {
     }
 
     /// Judges it, writes the result, and lets the tables go.
-    fn close(mut self, dir: &RunDir) -> Result<Judged> {
+    fn close(mut self, dir: &RunDir) -> Judged {
         let judgement = self.judge();
-        dir.write_result(&judgement)?;
         let last = self.snapshots.pop();
-        Ok(Judged {
+        Judged {
+            unwritten: dir.write_result(&judgement).err(),
             judgement,
             plan: self.plan,
             history: self.history,
             evidence: self.evidence,
             databases: last.map(|last| last.databases).unwrap_or_default(),
-        })
+        }
     }
 
     fn with_run<T>(&self, work: impl FnOnce(&Run<'_>) -> T) -> T {
@@ -132,15 +134,18 @@ fn joined<T>(result: std::thread::Result<T>) -> T {
 /// Judges a run by what it recorded and writes the result.
 ///
 /// # Errors
-/// [`Error::Run`]: a file is damaged or foreign. The result cannot be written.
+/// [`Error::Run`]: a file is damaged or foreign.
 pub fn offline(dir: &RunDir) -> Result<Judged> {
-    Recorded::load(dir)?.close(dir)
+    Ok(Recorded::load(dir)?.close(dir))
 }
 
 /// Writes the reports of a run that was interrupted: UNKNOWN, for it lacks its final reads.
 pub(super) fn report_as_far_as_it_came(cluster: &Cluster, dir: &RunDir) {
     let written = offline(dir)
-        .and_then(|judged| Reported::of(dir, judged))
+        .and_then(|mut judged| match judged.unwritten.take() {
+            Some(error) => Err(error),
+            None => Reported::of(dir, judged),
+        })
         .and_then(|reported| report::write(dir, &reported));
     match written {
         Ok(page) => cluster
@@ -159,7 +164,7 @@ pub fn stored(dir: &RunDir) -> Result<Option<Judged>> {
     if !recorded.has_final_reads() {
         return Ok(None);
     }
-    recorded.close(dir).map(Some)
+    Ok(Some(recorded.close(dir)))
 }
 
 /// One order's story, by what the run recorded.

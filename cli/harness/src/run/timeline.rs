@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use checker::Evidence;
-use protocol::{agent::Cluster as Database, db::Role};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -12,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AFTERWARDS, OVERTIME_MAX,
+    health::Health,
     plan::{BaselinePlan, FaultPlan, Plan, StepPlan},
-    split_brain,
+    told::{describe, roles, split_brain},
 };
 use crate::{
     error::{Error, Result},
@@ -282,15 +282,25 @@ impl Timeline<'_> {
 
     async fn wait_for(&self, until: &Condition, limit: Duration, played: &mut Played) -> Waited {
         let deadline = Instant::now() + limit;
+        let mut health = Health::default();
         loop {
+            let mut now = self.moment(played);
+            if until.awaits_health(&now) {
+                let Observer { cluster, agent, .. } = &self.observer;
+                tokio::select! {
+                    () = self.stop.cancelled() => {}
+                    good = health.is_good(cluster, agent) => now.stack_healthy = good,
+                }
+            }
             if self.stop.is_cancelled() {
                 return Waited::Stopped;
             }
-            if until.holds(&self.moment(played)) {
+            if until.holds(&now) {
                 return Waited::Seen;
             }
             if Instant::now() >= deadline {
-                return Waited::InVain(format!("`{until}` was not seen within {}", human(limit)));
+                let (limit, seen) = (human(limit), health.told());
+                return Waited::InVain(format!("`{until}` was not seen within {limit}{seen}"));
             }
             self.look(deadline, played).await;
         }
@@ -354,6 +364,8 @@ impl Timeline<'_> {
             unknown: figures.info,
             in_flight: figures.in_flight,
             active_faults: active as u64,
+            // Only who waits for it asks the whole stack.
+            stack_healthy: false,
             new_primary: hits.peek().is_some() && hits.all(Proof::is_writable),
         }
     }
@@ -383,36 +395,5 @@ impl Played {
     fn is_complete(&self) -> bool {
         let mut faults = self.faults.iter();
         faults.all(|fault| fault.proof.is_complete(&self.seen.world))
-    }
-}
-
-/// `stock: stock-db-1 primary on timeline 3; stock-db-0 standby, stock-db-2 away`
-fn roles(database: &Database) -> String {
-    let primaries = database.primaries();
-    let lead = match primaries.as_slice() {
-        [] => "no primary".to_owned(),
-        primaries => {
-            let named = primaries
-                .iter()
-                .map(|node| format!("{} primary on timeline {}", node.name, node.timeline));
-            named.collect::<Vec<_>>().join(", ")
-        }
-    };
-    let others = database.nodes.iter().filter_map(|node| match &node.state {
-        Some(state) if primaries.contains(&state) => None,
-        Some(state) if state.role == Role::Standby && !state.streaming => {
-            Some(format!("{} standby without a stream", node.name))
-        }
-        Some(state) => Some(format!("{} {:?}", node.name, state.role).to_lowercase()),
-        None => Some(format!("{} away", node.name)),
-    });
-    let others: Vec<String> = others.collect();
-    format!("{}: {lead}; {}", database.name, others.join(", "))
-}
-
-fn describe(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

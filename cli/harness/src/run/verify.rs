@@ -70,7 +70,7 @@ async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> 
     let had_reads = recorded.has_final_reads();
     let overview = Overview::of_deployed(cluster).await?;
     let stack = mark(cluster, &overview).await?;
-    let lock_path = lock::path(&stack.id);
+    let lock_path = lock::path(&stack.id)?;
     is_still_there(dir, &recorded.plan, &stack.id, &lock_path)?;
     let holder = Holder {
         pid: std::process::id(),

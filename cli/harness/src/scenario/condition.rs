@@ -1,4 +1,11 @@
 //! What a step waits for: `ok_checkouts >= 2000 && in_flight >= 10`, `new_primary`, `stack_healthy`.
+//!
+//! `new_primary`: each primary that a fault has hit so far has been followed by another one, which committed a write.
+//!
+//! `stack_healthy`: no fault of the run is in effect, none is left on the stack by anybody, every service runs as many
+//! tasks as it should, each database has one primary and standbys that stream from it and have what it had a second
+//! ago, every replica says that it is well, and the brokers are in sync. It is looked at once a second, and only while
+//! a step waits for it and for nothing else.
 
 use std::{fmt, str::FromStr};
 
@@ -53,8 +60,10 @@ pub struct Moment {
     pub in_flight: u64,
     /// Faults that were injected and have not been seen to be healed.
     pub active_faults: u64,
-    /// Every database whose primary was hit has another one that takes writes.
+    /// A primary was hit, and each one that was has been followed by another one that has committed a write.
     pub new_primary: bool,
+    /// The whole stack was looked at, and nothing was amiss.
+    pub stack_healthy: bool,
 }
 
 const METRICS: [(Metric, &str); 6] = [
@@ -91,6 +100,22 @@ impl Condition {
         self.0.contains(&Term::State(State::NewPrimary))
     }
 
+    /// Whether the health of the whole stack is a part of it.
+    #[must_use]
+    pub fn wants_health(&self) -> bool {
+        self.0.contains(&Term::State(State::StackHealthy))
+    }
+
+    /// Whether nothing is left to wait for but that the stack is healthy: only then is it worth a look.
+    #[must_use]
+    pub fn awaits_health(&self, now: &Moment) -> bool {
+        let healthy = Moment {
+            stack_healthy: true,
+            ..*now
+        };
+        self.wants_health() && self.holds(&healthy)
+    }
+
     /// The most ok checkouts that it waits for.
     #[must_use]
     pub fn ok_checkouts_min(&self) -> u64 {
@@ -107,7 +132,7 @@ impl Term {
     fn holds(self, now: &Moment) -> bool {
         match self {
             Self::State(State::NewPrimary) => now.new_primary,
-            Self::State(State::StackHealthy) => now.active_faults == 0,
+            Self::State(State::StackHealthy) => now.active_faults == 0 && now.stack_healthy,
             Self::Compare(metric, comparison, wanted) => {
                 let found = match metric {
                     Metric::OkCheckouts => now.ok_checkouts,
@@ -259,10 +284,28 @@ mod tests {
         let healthy: Condition = "stack_healthy".parse().unwrap();
         let primary: Condition = "new_primary".parse().unwrap();
         let mut now = Moment::default();
-        assert!(healthy.holds(&now) && !primary.holds(&now));
+        assert!(!healthy.holds(&now) && !primary.holds(&now));
+        now.stack_healthy = true;
+        assert!(healthy.holds(&now));
         now.active_faults = 1;
         now.new_primary = true;
         assert!(!healthy.holds(&now) && primary.holds(&now));
+    }
+
+    #[test]
+    fn a_stack_without_a_fault_is_not_healthy_until_somebody_looked() {
+        let healthy: Condition = "stack_healthy && ok >= 5".parse().unwrap();
+        let mut now = Moment::default();
+        assert!(!healthy.awaits_health(&now), "other terms come first");
+        now.ok = 5;
+        assert!(healthy.awaits_health(&now) && !healthy.holds(&now));
+        now.active_faults = 1;
+        assert!(
+            !healthy.awaits_health(&now),
+            "a fault is known without a look"
+        );
+        let other: Condition = "ok >= 5".parse().unwrap();
+        assert!(!other.awaits_health(&now));
     }
 
     #[rstest]

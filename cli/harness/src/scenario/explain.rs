@@ -38,15 +38,22 @@ impl Scenario {
                 ImagesName::Test => ", test images",
             }
         )?;
-        writeln!(
-            out,
-            "Load: {} operations ({}) among {} users and {} items; a request is given up after {}.",
-            self.load.rate,
-            self.load.mix,
-            *self.data.users,
-            *self.data.items,
-            self.load.request_timeout
-        )?;
+        if self.no_load {
+            writeln!(
+                out,
+                "No load: such a run is no evidence, and its verdict is UNKNOWN."
+            )?;
+        } else {
+            writeln!(
+                out,
+                "Load: {} operations ({}) among {} users and {} items; a request is given up after {}.",
+                self.load.rate,
+                self.load.mix,
+                *self.data.users,
+                *self.data.items,
+                self.load.request_timeout
+            )?;
+        }
         if self.direct_writes {
             writeln!(
                 out,
@@ -55,6 +62,7 @@ impl Scenario {
         }
         writeln!(out, "\nTimeline")?;
         self.write_timeline(seed, out)?;
+        self.write_states(out)?;
         writeln!(
             out,
             "\nThen the load stops, every fault is healed, the stack settles within {}, everything is \
@@ -107,6 +115,30 @@ impl Scenario {
                     clock.pass(length);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// What the states mean that it waits for.
+    fn write_states(&self, out: &mut String) -> std::fmt::Result {
+        let waits = self.timeline.iter().filter_map(|step| step.wait.as_ref());
+        let whens = self.timeline.iter().filter_map(|step| step.when.as_ref());
+        let conditions: Vec<_> = waits.map(|wait| &wait.until).chain(whens).collect();
+        if conditions
+            .iter()
+            .any(|condition| condition.wants_new_primary())
+        {
+            writeln!(
+                out,
+                "\nnew_primary: each primary that was hit has been followed by another that committed a write."
+            )?;
+        }
+        if conditions.iter().any(|condition| condition.wants_health()) {
+            writeln!(
+                out,
+                "\nstack_healthy: no fault is left, every service runs all of its tasks and says that it is well, every \
+                 database has one primary\nwith all of its standbys close behind, and the brokers are in sync."
+            )?;
         }
         Ok(())
     }

@@ -7,8 +7,13 @@ use serde_saphyr::options;
 use super::{Scenario, place::Place};
 use crate::{
     error::{Error, Result},
+    printable,
+    rundir::bounded,
     target::near,
 };
+
+/// No scenario is larger, in bytes.
+const FILE_MAX: u64 = 4 << 20;
 
 /// Something that is wrong in a file, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,11 +25,11 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: {}",
-            self.place.line, self.place.column, self.message
-        )?;
+        // What was not read from a file has no place in one.
+        if self.place != Place::default() {
+            write!(f, "{}:{}: ", self.place.line, self.place.column)?;
+        }
+        f.write_str(&self.message)?;
         match &self.hint {
             Some(hint) => write!(f, " ({hint})"),
             None => Ok(()),
@@ -59,23 +64,44 @@ impl Scenario {
     /// # Errors
     /// [`Error::Scenario`] for what is wrong in it, or it cannot be read at all.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::io(format!("read {}", path.display()), source))?;
+        let failed = |source| Error::io(format!("read {}", path.display()), source);
+        let bytes = bounded::read(path, FILE_MAX).map_err(failed)?;
+        let bytes = bytes.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+        let text =
+            String::from_utf8(bytes).map_err(|error| failed(std::io::Error::other(error)))?;
         Self::parse(&text).map_err(|mistake| Error::Scenario {
             file: path.to_owned(),
             mistakes: vec![mistake],
         })
     }
 
-    /// As a file.
+    /// As a file, which reads back as this very scenario.
     ///
     /// # Errors
-    /// Never for a scenario that was read.
+    /// Some text in it has no form in YAML that is read back as it is.
     pub fn to_yaml(&self) -> Result<String> {
-        serde_saphyr::to_string(self).map_err(|error| Error::Io {
-            action: "write the scenario as YAML".to_owned(),
-            source: std::io::Error::other(error),
-        })
+        let failed = |reason: String| {
+            Error::io(
+                "write the scenario as YAML",
+                std::io::Error::other(printable::line(&reason)),
+            )
+        };
+        let written = |options| serde_saphyr::to_string_with_options(self, options);
+        let mut last = String::new();
+        // Quotes around everything are hard on the eye: only where it does not do without.
+        for quote_all in [false, true] {
+            let options = serde_saphyr::ser_options! {
+                prefer_block_scalars: false,
+                quote_all: quote_all,
+            };
+            let text = written(options).map_err(|error| failed(error.to_string()))?;
+            match Self::parse(&text) {
+                Ok(again) if again == *self => return Ok(text),
+                Ok(_) => last = "it would be read back as another one".to_owned(),
+                Err(mistake) => last = mistake.to_string(),
+            }
+        }
+        Err(failed(last))
     }
 }
 
@@ -117,14 +143,23 @@ fn first_line(text: &str) -> String {
 /// Where the first anchor or alias stands: `&name` or `*name` where a value begins.
 fn anchor(text: &str) -> Option<Place> {
     for (number, line) in text.lines().enumerate() {
-        let (mut quote, mut before) = (None, ' ');
-        for (column, c) in line.chars().enumerate() {
+        let (mut quote, mut is_begin, mut before) = (None, true, ' ');
+        let mut chars = line.chars().enumerate().peekable();
+        while let Some((column, c)) = chars.next() {
             match (quote, c) {
+                // What is escaped ends nothing.
+                (Some('"'), '\\') => drop(chars.next()),
+                (Some('\''), '\'') if chars.next_if(|(_, next)| *next == '\'').is_some() => {}
                 (Some(open), c) if c == open => quote = None,
                 (Some(_), _) => {}
-                (None, '"' | '\'') if starts_value(before) => quote = Some(c),
+                (None, '"' | '\'') if is_begin => quote = Some(c),
+                // A tag may stand before an anchor.
+                (None, '!') if is_begin => {
+                    while chars.next_if(|(_, c)| !c.is_whitespace()).is_some() {}
+                    continue;
+                }
                 (None, '#') if before.is_whitespace() => break,
-                (None, '&' | '*') if starts_value(before) && names(line, column) => {
+                (None, '&' | '*') if is_begin && names(line, column) => {
                     return Some(Place {
                         line: number as u64 + 1,
                         column: column as u64 + 1,
@@ -132,14 +167,13 @@ fn anchor(text: &str) -> Option<Place> {
                 }
                 (None, _) => {}
             }
+            // A value begins at the beginning, and after what comes before values; blanks change nothing.
+            is_begin =
+                matches!(c, '[' | '{' | ',' | ':' | '-' | '?') || c.is_whitespace() && is_begin;
             before = c;
         }
     }
     None
-}
-
-fn starts_value(before: char) -> bool {
-    before.is_whitespace() || matches!(before, '[' | '{' | ',')
 }
 
 /// Whether a name follows at once: `a && b` is no anchor.

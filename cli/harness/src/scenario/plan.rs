@@ -20,7 +20,7 @@ const SERVED_RATIO_MIN: f64 = 0.5;
 const WITHIN: Span = Span::seconds(60);
 
 impl Scenario {
-    /// What the run does with this seed. `command` is what a person would type to do it again.
+    /// What the run does with this seed. `command` is what a person typed, or might have.
     #[must_use]
     pub fn shape(&self, seed: u64, command: &str) -> Shape {
         let steps = self.steps(seed);
@@ -43,7 +43,7 @@ impl Scenario {
             name: self.name.value.clone(),
             command: command.to_owned(),
             seed,
-            load: Some(LoadPlan {
+            load: (!self.no_load).then(|| LoadPlan {
                 data: Data::for_load(&profile, most + OVERTIME_MAX).among(users, items),
                 profile,
                 length_ms: Span(least).millis(),
@@ -56,6 +56,7 @@ impl Scenario {
                 stable_ms: self.settle.stable_for.millis(),
             },
             budgets: self.budgets(),
+            scenario: self.clone(),
         }
     }
 

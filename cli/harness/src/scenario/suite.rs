@@ -30,6 +30,15 @@ impl From<ProfileName> for Profile {
     }
 }
 
+impl From<Profile> for ProfileName {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Full => Self::Full,
+            Profile::Small => Self::Small,
+        }
+    }
+}
+
 /// Reads and checks everything that `wanted` names, in that order; a directory's files by name.
 ///
 /// # Errors

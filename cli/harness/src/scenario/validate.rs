@@ -23,13 +23,27 @@ impl Scenario {
     #[must_use]
     pub fn validate(&self, world: &World) -> Vec<Mistake> {
         let mut found = Found::default();
-        self.check_head(&mut found);
-        self.check_load(&mut found);
-        self.check_timeline(&mut found, world);
-        self.check_settle(&mut found);
-        self.check_evidence(&mut found);
+        self.check_alone(&mut found);
+        self.check_victims(&mut found, world);
         found.0.sort();
         found.0
+    }
+
+    /// Everything that is wrong whatever the stack is: for a scenario whose targets the stack itself will tell.
+    #[must_use]
+    pub fn validate_alone(&self) -> Vec<Mistake> {
+        let mut found = Found::default();
+        self.check_alone(&mut found);
+        found.0.sort();
+        found.0
+    }
+
+    fn check_alone(&self, found: &mut Found) {
+        self.check_head(found);
+        self.check_load(found);
+        self.check_timeline(found);
+        self.check_settle(found);
+        self.check_evidence(found);
     }
 
     fn check_head(&self, found: &mut Found) {
@@ -70,10 +84,7 @@ impl Scenario {
     }
 
     fn check_load(&self, found: &mut Found) {
-        for (value, least, what) in [
-            (self.data.users, 50, "users"),
-            (self.data.items, 100, "items"),
-        ] {
+        for (value, least, what) in [(self.data.users, 1, "users"), (self.data.items, 2, "items")] {
             if !(least..=100_000).contains(&*value) {
                 found.say(
                     value.place,
@@ -85,11 +96,19 @@ impl Scenario {
         if *self.load.retries > 100 {
             found.say(self.load.retries.place, "too many retries", "at most 100");
         }
-        if self.load.mix.checkouts() <= 0.0 {
+        let breaks = |step: &Placed<Step>| step.is_fault() || step.random.is_some();
+        if self.load.mix.checkouts() <= 0.0 && self.timeline.iter().any(breaks) {
             found.say(
                 self.name.place,
                 "the mix has no checkouts: nothing could be proved",
                 "give `checkout` a share of load.mix",
+            );
+        }
+        if self.no_load && self.baseline.is_some() {
+            found.say(
+                self.name.place,
+                "a baseline is of load, and there is none",
+                "leave out `baseline` or `no_load`",
             );
         }
         if let Some(baseline) = &self.baseline
@@ -106,8 +125,7 @@ impl Scenario {
         }
     }
 
-    fn check_timeline(&self, found: &mut Found, world: &World) {
-        let mut hit_database = false;
+    fn check_timeline(&self, found: &mut Found) {
         for step in &self.timeline {
             check_step(step, step.place, found);
             if let Some(crash) = &step.crash {
@@ -116,12 +134,27 @@ impl Scenario {
             if let Some(random) = &step.random {
                 check_random(random, step.place, found);
             }
-            let drawn = step.random.iter().flat_map(|random| &random.faults);
-            let aims: Vec<Aim> = [&step.value]
-                .into_iter()
-                .chain(drawn.map(|fault| &fault.value))
-                .flat_map(Step::aims)
-                .collect();
+            for aim in &aims(step) {
+                check_aim(aim, found);
+            }
+        }
+        let Some(last) = self.timeline.last() else {
+            let hint = "a quiet run is `- load: { for: 60s }`";
+            found.say(self.name.place, "the timeline is empty", hint);
+            return;
+        };
+        if last.is_fault() || last.random.is_some() {
+            found.say(
+                last.place,
+                "nothing follows this fault, so nobody would see the shop serve again",
+                "end the timeline with `- load: { for: 20s }`",
+            );
+        }
+    }
+
+    fn check_victims(&self, found: &mut Found, world: &World) {
+        let mut hit_database = false;
+        for step in &self.timeline {
             let condition = step
                 .when
                 .as_ref()
@@ -136,8 +169,7 @@ impl Scenario {
                     "kill for example stock-db-primary in a step before",
                 );
             }
-            for aim in &aims {
-                check_aim(aim, found);
+            for aim in &aims(step) {
                 let victims = check_targets(aim, world, found);
                 let fails_over = victims.iter().any(|victim| fails_over(victim, world));
                 hit_database |= fails_over;
@@ -154,18 +186,6 @@ impl Scenario {
                     );
                 }
             }
-        }
-        let Some(last) = self.timeline.last() else {
-            let hint = "a quiet run is `- load: { for: 60s }`";
-            found.say(self.name.place, "the timeline is empty", hint);
-            return;
-        };
-        if last.is_fault() || last.random.is_some() {
-            found.say(
-                last.place,
-                "nothing follows this fault, so nobody would see the shop serve again",
-                "end the timeline with `- load: { for: 20s }`",
-            );
         }
     }
 
@@ -261,6 +281,16 @@ impl Found {
             hint: Some(hint.into()),
         });
     }
+}
+
+/// Of the step itself, and of everything that it may draw.
+fn aims(step: &Step) -> Vec<Aim> {
+    let drawn = step.random.iter().flat_map(|random| &random.faults);
+    let drawn = drawn.map(|fault| &fault.value);
+    std::iter::once(step)
+        .chain(drawn)
+        .flat_map(Step::aims)
+        .collect()
 }
 
 fn check_step(step: &Step, place: Place, found: &mut Found) {

@@ -2,6 +2,7 @@
 //! of any size passes through.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use futures_util::stream::{SelectAll, Stream, StreamExt};
 use super::overview::{Overview, ServiceView, TaskView};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::printable;
 
 /// How soon the log of a new task joins those that are followed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -34,32 +36,42 @@ pub struct Piece {
     pub bytes: bytes::Bytes,
 }
 
+impl Piece {
+    /// What it says, without whatever a terminal would obey.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        printable::log(&self.bytes)
+    }
+}
+
 type Pieces<'a> = Pin<Box<dyn Stream<Item = Result<Piece>> + Send + 'a>>;
 
-/// The logs that there are, one task after the other, the oldest first.
+/// The logs that there are, one task after the other, the oldest first, for as long as somebody wants to see them.
 pub async fn existing(
     cluster: &Cluster,
     service: &ServiceView,
     wanted: Wanted,
-    mut show: impl FnMut(Piece) -> std::io::Result<()>,
+    mut show: impl FnMut(Piece) -> ControlFlow<()>,
 ) -> Result<()> {
     let mut tasks: Vec<&TaskView> = started(service).collect();
     tasks.sort_by(|left, right| (left.slot, &left.since).cmp(&(right.slot, &right.since)));
     for task in tasks {
         let mut pieces = of_task(cluster, task, wanted, false);
         while let Some(piece) = next(cluster, &mut pieces).await? {
-            show(piece).map_err(|source| Error::io("write the log", source))?;
+            if show(piece).is_break() {
+                return Ok(());
+            }
         }
     }
     Ok(())
 }
 
-/// The logs as they are written, those of new tasks too, until cancelled.
+/// The logs as they are written, those of new tasks too, until cancelled or nobody wants to see them any more.
 pub async fn follow(
     cluster: &Cluster,
     name: &str,
     wanted: Wanted,
-    mut show: impl FnMut(Piece) -> std::io::Result<()>,
+    mut show: impl FnMut(Piece) -> ControlFlow<()>,
 ) -> Result<()> {
     let mut followed = HashSet::new();
     let mut pieces: SelectAll<Pieces<'_>> = SelectAll::new();
@@ -76,7 +88,9 @@ pub async fn follow(
                 }
             }
             Some(piece) = pieces.next() => {
-                show(piece?).map_err(|source| Error::io("write the log", source))?;
+                if show(piece?).is_break() {
+                    return Ok(());
+                }
             }
         }
     }
@@ -96,7 +110,7 @@ pub async fn last_lines(cluster: &Cluster, service: &ServiceView, lines: u32) ->
         let mut found = Vec::new();
         let mut pieces = of_task(cluster, task, wanted, false);
         while let Some(Ok(piece)) = pieces.next().await {
-            found.push(String::from_utf8_lossy(&piece.bytes).trim_end().to_owned());
+            found.extend(piece.lines());
         }
         found
     };

@@ -89,6 +89,7 @@ fn reported(sample: Sample) -> Reported {
         {"t": 11200000, "kind": "role", "subject": "stock-db-1", "text": "primary on timeline 2, epoch 2"}
     ]"#;
     Reported {
+        has_scenario: true,
         run: PathBuf::from("runs").join(&sample.judgement.run),
         plan: serde_json::from_str(include_str!("../plan.json")).unwrap(),
         databases: sample.snapshots[1].databases.clone(),

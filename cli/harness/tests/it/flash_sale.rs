@@ -18,6 +18,7 @@ use harness::{
         recorded::{self, Recorded},
     },
     rundir::RunDir,
+    scenario::Scenario,
     wait::{self, Limit, Look},
 };
 use rstest::rstest;
@@ -72,6 +73,12 @@ async fn load(planted: Planted) -> Sale {
         steps: Vec::new(),
         settle: SettlePlan::default(),
         budgets: checker::Budgets::default(),
+        scenario: Scenario::of(
+            "sale".to_owned(),
+            Some(7),
+            harness::scenario::Load::default(),
+            Vec::new(),
+        ),
     };
     dir.write_plan(&Plan::new(shape, stack)).unwrap();
     dir.write_initial(&shop.initial()).unwrap();

@@ -20,7 +20,11 @@ Examples:
   webshop load
   webshop load --rate 500/s --for 5m --seed 7
   webshop load --mix checkout=50%,find_order=50%
-  webshop load --mix checkout=20%,create_order=20%,add_item=60%   every order is a cart first")]
+  webshop load --mix checkout=20%,create_order=20%,add_item=60%   every order is a cart first
+
+Exit codes:
+  0 the load was sent and recorded; nothing was judged: webshop verify does
+  4 Docker or the stack failed")]
 pub(crate) struct LoadArgs {
     /// How long
     #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = units::duration)]
@@ -54,7 +58,7 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(crate) retries: u32,
 
-    /// What to call the run [default: what it does]
+    /// What to call the run: letters, digits, `-` and `_` [default: what it does]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 }
@@ -80,7 +84,13 @@ Examples:
   webshop chaos --random --seed 1 --for 10m --verify
   webshop chaos --kill order-db-primary --dry-run
   webshop chaos --kill redis --print-scenario > scenarios/redis.yaml
-  webshop chaos clear"
+  webshop chaos clear
+
+Exit codes:
+  with --verify, the verdict's
+  0 without it: every fault was seen to take effect; nothing was judged
+  1 a database had two primaries    2 a fault was not seen to take effect
+  4 Docker or the stack failed"
 )]
 pub(crate) struct ChaosArgs {
     #[command(flatten)]
@@ -116,16 +126,16 @@ pub(crate) struct ChaosArgs {
     #[arg(long)]
     pub(crate) no_load: bool,
 
-    /// Judge the run right away; the exit code is the verdict's
+    /// Judge the run right away; the exit code is the verdict's. Without it nothing is judged
     #[arg(long, conflicts_with = "no_load")]
     pub(crate) verify: bool,
 
-    /// Show what would be hit and change nothing
+    /// Show what would be hit; starts nothing, tries nothing and changes nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
     /// Print the scenario file that these options amount to, and change nothing
-    #[arg(long, conflicts_with_all = ["no_load", "dry_run", "verify"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "verify"])]
     pub(crate) print_scenario: bool,
 
     #[command(flatten)]

@@ -49,13 +49,15 @@ pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exi
     }
     match args.format {
         Format::Json => session.printer.json(&bench)?,
-        Format::Text => session
-            .printer
-            .line(&table::text(&bench, earlier.as_ref()))?,
+        Format::Text => session.printer.line(&table::text(&bench, earlier.as_ref())),
     }
     if let Some((mut file, svg)) = plot_file.zip(plot::svg(&bench)) {
-        file.write_all(svg.as_bytes())
-            .map_err(|source| Error::io("write the plot", source))?;
+        // What was found stands without its picture.
+        if let Err(error) = file.write_all(svg.as_bytes()) {
+            session
+                .printer
+                .warning(&format!("the plot is not written: {error}"));
+        }
     }
     let excess = match (&bench.sustained, args.slack, &earlier) {
         (Some(now), Some(slack), Some(earlier)) => {
@@ -146,23 +148,7 @@ impl Bencher<'_> {
     }
 
     fn shape(&self, rate: f64, length: Duration) -> Shape {
-        let load = Load {
-            rate: Rate(rate),
-            mix: self.args.mix.clone(),
-            ..Load::default()
-        };
-        let scenario = Scenario {
-            data: DataShape {
-                users: self.args.users.into(),
-                items: self.args.items.into(),
-            },
-            ..Scenario::of(
-                "bench".to_owned(),
-                Some(self.seed),
-                load,
-                vec![Stretch::stretch(length)],
-            )
-        };
+        let scenario = scenario(self.args, self.seed, rate, length);
         let command = format!("webshop bench --rate {rate}/s --for {}", Span(length));
         scenario.shape(self.seed, &command)
     }
@@ -170,20 +156,38 @@ impl Bencher<'_> {
     /// Has the run at a rate judged; `None` where what it took could not be read.
     async fn judge(&self, step: Step, report: Report) -> anyhow::Result<Option<Sustained>> {
         let Report { dir, work, .. } = report;
-        let judged = verify::verify(self.cluster, &dir, dir.plan()?.settle.into()).await?;
+        let settle = dir.plan()?.settle;
+        let judged = verify::verify(self.cluster, &dir, settle.into()).await?;
         let verdict = judged.judgement.verdict;
         if verdict != Verdict::Pass {
             self.session
                 .printer
                 .note(&told::verdict::text(&judged.judgement));
         }
-        report::publish(self.session, &dir, judged)?;
+        report::publish(self.session, &dir, judged);
         Ok(work.map(|work| Sustained {
             step,
             run: dir.name(),
             verdict,
             work,
         }))
+    }
+}
+
+/// A rate that is offered, as a scenario.
+fn scenario(args: &BenchArgs, seed: u64, rate: f64, length: Duration) -> Scenario {
+    let load = Load {
+        rate: Rate(rate),
+        mix: args.mix.clone(),
+        ..Load::default()
+    };
+    let timeline = vec![Stretch::stretch(length)];
+    Scenario {
+        data: DataShape {
+            users: args.users.into(),
+            items: args.items.into(),
+        },
+        ..Scenario::of("bench".to_owned(), Some(seed), load, timeline)
     }
 }
 
@@ -195,5 +199,69 @@ fn exit(bench: &Bench, excess: &[String]) -> Exit {
             Verdict::Pass if !sustained.step.is_held() || !excess.is_empty() => Exit::Slo,
             verdict => told::exit(verdict),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use harness::bench::work::Work;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn judged(verdict: Verdict) -> Bench {
+        let step = Step {
+            rate: 1.0,
+            seconds: 1.0,
+            ok_per_s: 1.0,
+            p50_ms: 1.0,
+            p99_ms: 1.0,
+            p999_ms: 1.0,
+            late_ms: 0.0,
+            missed: Vec::new(),
+        };
+        let mut bench = Bench::new(10, 10, Duration::from_secs(1));
+        bench.sustained = Some(Sustained {
+            step,
+            run: "bench".to_owned(),
+            verdict,
+            work: Work::default(),
+        });
+        bench
+    }
+
+    #[test]
+    fn the_verdict_at_the_rate_is_the_exit_code() {
+        for (verdict, wanted) in [
+            (Verdict::Pass, Exit::Pass),
+            (Verdict::Violation, Exit::Violation),
+            (Verdict::Unknown, Exit::Unknown),
+            (Verdict::Harness, Exit::Harness),
+        ] {
+            assert_eq!(exit(&judged(verdict), &[]), wanted);
+        }
+        assert_eq!(
+            exit(&judged(Verdict::Pass), &["more".to_owned()]),
+            Exit::Slo
+        );
+    }
+
+    #[test]
+    fn every_rate_is_repeated_by_its_scenario() {
+        for line in [
+            "bench",
+            "bench --users 1 --items 2 --mix find_order=100%",
+            "bench --users 100000 --items 100000 --mix checkout=50%,find_user=50%",
+        ] {
+            let cli = Cli::try_parse_from(["webshop"].into_iter().chain(line.split(' ')));
+            let Command::Bench(args) = cli.unwrap().command else {
+                panic!("{line} is no bench");
+            };
+            let made = scenario(&args, 7, 123.456, Duration::from_secs(90));
+            assert_eq!(made.validate_alone(), [], "{line}");
+            let again = Scenario::parse(&made.to_yaml().unwrap()).unwrap();
+            assert_eq!(made.shape(7, line), again.shape(7, line), "{line}");
+        }
     }
 }

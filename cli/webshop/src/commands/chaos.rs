@@ -5,16 +5,20 @@ mod steps;
 
 use std::time::Duration;
 
+use checker::Evidence;
 use checker::availability::{self, Recovery};
 use checker::evidence::FaultEvidence;
 use harness::error::Error;
 use harness::fault;
+use harness::printable;
 use harness::recorder::unix_ms;
-use harness::run::{self, Prepared, Report};
+use harness::run::plan::FaultPlan;
+use harness::run::{self, Preview, Report};
 use harness::rundir::file_name;
 use harness::scenario::Scenario;
 use harness::scenario::quantity::Span;
 use harness::scenario::step::Step;
+use harness::target::Victim;
 
 use super::{load, targets, verify};
 use crate::cli::{ChaosArgs, ChaosCommand};
@@ -27,44 +31,56 @@ pub(crate) async fn run(args: Box<ChaosArgs>, session: Session) -> anyhow::Resul
         return clear(&session).await;
     }
     let scenario = scenario(&args);
+    fit(&scenario)?;
     if args.print_scenario {
-        session.printer.line(scenario.to_yaml()?.trim_end())?;
+        session.printer.document(scenario.to_yaml()?.trim_end())?;
         return Ok(Exit::Pass);
     }
     let cluster = session.cluster().await?;
     let seed = args.shape.seed.unwrap_or_else(unix_ms);
-    let mut shape = scenario.shape(
+    let shape = scenario.shape(
         seed,
         &format!("webshop chaos {}", steps::typed(&args.faults)),
     );
-    if args.no_load {
-        shape.load = None;
+    if args.dry_run {
+        return match run::preview(&cluster, &shape).await {
+            Err(error @ Error::SplitBrain { .. }) => Ok(split(&session, &error)),
+            previews => {
+                session.printer.line(&would_hit(&previews?, &args));
+                Ok(Exit::Pass)
+            }
+        };
     }
     let prepared = match run::prepare(&cluster, shape).await {
-        Err(error @ Error::SplitBrain { .. }) => {
-            session.printer.error(&error.to_string());
-            return Ok(Exit::Violation);
-        }
+        Err(error @ Error::SplitBrain { .. }) => return Ok(split(&session, &error)),
         prepared => prepared?,
     };
-    let hits = hits(&prepared, &args);
-    if args.dry_run {
-        session.printer.line(&hits)?;
-        return Ok(Exit::Pass);
-    }
-    session.printer.note(&hits);
+    session.printer.note(&hits(prepared.faults(), &args));
     let report = prepared.run(&session.runs()).await?;
     show(&session, &report)?;
     if args.verify {
-        return verify::judge(
-            &session,
-            &cluster,
-            &report.dir,
-            report.dir.plan()?.settle.into(),
-        )
-        .await;
+        let settle = report.dir.plan()?.settle;
+        return verify::judge(&session, &cluster, &report.dir, settle.into()).await;
     }
-    Ok(exit(&report))
+    load::tell_unjudged(&session, &report);
+    Ok(exit(&report.evidence))
+}
+
+fn split(session: &Session, error: &Error) -> Exit {
+    session.printer.error(&error.to_string());
+    Exit::Violation
+}
+
+/// Refuses what no scenario file may say: the run could not be repeated from its own.
+pub(super) fn fit(scenario: &Scenario) -> harness::Result<()> {
+    let mistakes = scenario.validate_alone();
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Scenario {
+        file: "the command line".into(),
+        mistakes,
+    })
 }
 
 /// The scenario that the options amount to.
@@ -82,6 +98,7 @@ fn scenario(args: &ChaosArgs) -> Scenario {
     );
     Scenario {
         direct_writes: args.direct_writes,
+        no_load: args.no_load,
         ..scenario
     }
 }
@@ -101,8 +118,33 @@ fn timeline(args: &ChaosArgs) -> Vec<Step> {
     timeline
 }
 
+/// For a dry run: besides what would be hit, what was not tried.
+fn would_hit(previews: &[Preview], args: &ChaosArgs) -> String {
+    let faults = previews
+        .iter()
+        .map(|preview| (&preview.fault, preview.victims.as_slice()));
+    let mut lines = vec![hits(faults, args)];
+    let mut unprobed: Vec<&str> = previews
+        .iter()
+        .filter(|preview| fault::is_probed(&preview.fault.action))
+        .map(|preview| preview.fault.action.verb())
+        .collect();
+    unprobed.sort_unstable();
+    unprobed.dedup();
+    if !unprobed.is_empty() {
+        lines.push(format!(
+            "not tried: whether this kernel can do {} (`webshop doctor` tries it)",
+            unprobed.join(", ")
+        ));
+    }
+    lines.join("\n")
+}
+
 /// What each fault would hit now, a line each.
-fn hits(prepared: &Prepared, args: &ChaosArgs) -> String {
+fn hits<'a>(
+    faults: impl Iterator<Item = (&'a FaultPlan, &'a [Victim])>,
+    args: &ChaosArgs,
+) -> String {
     let when = if args.no_load {
         "now, without load".to_owned()
     } else {
@@ -112,8 +154,7 @@ fn hits(prepared: &Prepared, args: &ChaosArgs) -> String {
             args.shape.rate
         )
     };
-    let lines: Vec<String> = prepared
-        .faults()
+    let lines: Vec<String> = faults
         .map(|(fault, victims)| {
             let victims: Vec<String> = victims.iter().map(targets::describe).collect();
             format!("{} -> {}, {when}", fault.name(), victims.join(", "))
@@ -123,17 +164,12 @@ fn hits(prepared: &Prepared, args: &ChaosArgs) -> String {
 }
 
 /// Without a verdict the exit code says no more than whether the fault is proved.
-fn exit(report: &Report) -> Exit {
-    if !report.evidence.split_brains.is_empty() {
+fn exit(evidence: &Evidence) -> Exit {
+    if !evidence.split_brains.is_empty() {
         Exit::Violation
-    } else if !report.evidence.harness_errors.is_empty() {
+    } else if !evidence.harness_errors.is_empty() {
         Exit::Harness
-    } else if report
-        .evidence
-        .faults
-        .iter()
-        .all(FaultEvidence::took_effect)
-    {
+    } else if evidence.faults.iter().all(FaultEvidence::took_effect) {
         Exit::Pass
     } else {
         Exit::Unknown
@@ -142,22 +178,22 @@ fn exit(report: &Report) -> Exit {
 
 pub(crate) fn show(session: &Session, report: &Report) -> anyhow::Result<()> {
     for fault in &report.evidence.faults {
-        session.printer.line(&fault_line(fault))?;
+        session.printer.line(&printable::line(&fault_line(fault)));
     }
     if report.load.is_some() {
         let measured = availability::measure(&report.dir.history()?, &report.evidence);
         for recovery in &measured.recoveries {
-            session.printer.line(&recovery_line(recovery))?;
+            session.printer.line(&recovery_line(recovery));
         }
         session.printer.line(&format!(
             "checkouts  longest gap {}, {} answered 5xx",
             ms(Some(measured.longest_gap_ms)),
             measured.checkout_server_errors
-        ))?;
+        ));
     }
-    load::show(session, report)?;
+    load::show(session, report);
     for error in &report.evidence.harness_errors {
-        session.printer.warning(error);
+        session.printer.warning(&printable::line(error));
     }
     Ok(())
 }
@@ -206,10 +242,13 @@ async fn clear(session: &Session) -> anyhow::Result<Exit> {
     let cluster = session.cluster().await?;
     let done = fault::clear(&cluster).await?;
     if done.is_empty() {
-        session.printer.line("no faults")?;
+        session.printer.line("no faults");
     }
     for line in done {
-        session.printer.line(&line)?;
+        session.printer.line(&line);
     }
     Ok(Exit::Pass)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ use crate::session::Session;
 pub(crate) fn run(args: &CompletionsArgs, session: &Session) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "webshop", &mut script);
-    session.printer.bytes(&script)?;
+    session
+        .printer
+        .document(String::from_utf8(script)?.trim_end())?;
     Ok(Exit::Pass)
 }

@@ -16,7 +16,7 @@ pub(crate) async fn run(args: DoctorArgs, session: Session) -> anyhow::Result<Ex
         Format::Json => session.printer.json(&found)?,
         Format::Text => {
             for finding in &found {
-                session.printer.line(&line(finding))?;
+                session.printer.line(&line(finding));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use checker::Verdict;
 use harness::error::Error;
+use harness::printable;
 use harness::report::figures::Headline;
 use harness::report::{self, Entry};
 use harness::rundir::RunDir;
@@ -29,11 +30,11 @@ pub(crate) fn run(args: &HistoryArgs, session: &Session) -> anyhow::Result<Exit>
     }
     match args.format {
         Format::Json => session.printer.json(&entries)?,
-        Format::Text => session.printer.line(&listing(&entries))?,
+        Format::Text => session.printer.line(&listing(&entries)),
     }
     for entry in &entries {
         if let Some(reason) = &entry.unreadable {
-            session.printer.warning(reason);
+            session.printer.warning(&printable::line(reason));
         }
     }
     Ok(Exit::Pass)
@@ -57,7 +58,7 @@ fn row(entry: &Entry) -> Vec<String> {
         entry
             .started_at_ms
             .map_or("-".to_owned(), |ms| utc(ms / 1000)),
-        entry.run.clone(),
+        printable::line(&entry.run),
         verdict(entry),
         figure(|figures| format!("{:.1}", figures.served_per_s)),
         figure(|figures| report::ms(figures.p99_ms)),
@@ -153,9 +154,10 @@ fn compare(
             "a": one.0,
             "b": other.0,
             "differences": differences(&one.1, &other.1),
-        })),
-        Format::Text => Ok(session.printer.line(&side_by_side(&one, &other))?),
+        }))?,
+        Format::Text => session.printer.line(&side_by_side(&one, &other)),
     }
+    Ok(())
 }
 
 /// What the second has more than the first; `null` where one of them has no such figure.
@@ -192,7 +194,8 @@ fn side_by_side(one: &(Entry, Headline), other: &(Entry, Headline)) -> String {
             },
         ]);
     }
-    table::draw(&["", &one.0.run, &other.0.run, "DIFFERENCE"], &rows)
+    let (a, b) = (printable::line(&one.0.run), printable::line(&other.0.run));
+    table::draw(&["", &a, &b, "DIFFERENCE"], &rows)
 }
 
 /// `+31.5 ms (+12 %)`.

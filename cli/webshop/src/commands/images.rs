@@ -17,7 +17,7 @@ pub(crate) async fn run(args: ImagesArgs, session: Session) -> anyhow::Result<Ex
     };
     let images = image::ensure(&cluster, &project, &options).await?;
     for (name, reference) in images.iter() {
-        session.printer.line(&format!("{name} {reference}"))?;
+        session.printer.line(&format!("{name} {reference}"));
     }
     Ok(Exit::Pass)
 }

@@ -1,6 +1,7 @@
 //! `webshop load`.
 
 use harness::load::{Figures, Offered};
+use harness::printable;
 use harness::recorder::unix_ms;
 use harness::run::{self, Report};
 use harness::scenario::quantity::{Rate, Span};
@@ -8,30 +9,38 @@ use harness::scenario::step::Step;
 use harness::scenario::{Load, Scenario};
 use harness::units::human;
 
+use super::chaos;
 use crate::cli::{LoadArgs, ShapeArgs};
 use crate::exit::Exit;
 use crate::session::Session;
 
 /// Loads the shop and records the run.
 pub(crate) async fn run(args: LoadArgs, session: Session) -> anyhow::Result<Exit> {
+    let scenario = scenario(&args);
+    chaos::fit(&scenario)?;
     let cluster = session.cluster().await?;
-    let name = args.shape.name.clone().unwrap_or_else(|| "load".to_owned());
-    let timeline = vec![Step::stretch(args.length)];
-    let scenario = Scenario::of(name, args.shape.seed, shape(&args.shape), timeline);
     // No seed asked for: any will do, and the plan keeps it.
     let seed = args.shape.seed.unwrap_or_else(unix_ms);
     let command = format!("webshop load --rate {}/s", args.shape.rate);
     let prepared = run::prepare(&cluster, scenario.shape(seed, &command)).await?;
     let report = prepared.run(&session.runs()).await?;
-    show(&session, &report)?;
+    show(&session, &report);
     for error in &report.evidence.harness_errors {
-        session.printer.warning(error);
+        session.printer.warning(&printable::line(error));
     }
+    tell_unjudged(&session, &report);
     Ok(if report.evidence.harness_errors.is_empty() {
         Exit::Pass
     } else {
         Exit::Harness
     })
+}
+
+/// The scenario that the options amount to.
+pub(super) fn scenario(args: &LoadArgs) -> Scenario {
+    let name = args.shape.name.clone().unwrap_or_else(|| "load".to_owned());
+    let timeline = vec![Step::stretch(args.length)];
+    Scenario::of(name, args.shape.seed, shape(&args.shape), timeline)
 }
 
 /// The load that the options ask for.
@@ -44,16 +53,23 @@ pub(crate) fn shape(args: &ShapeArgs) -> Load {
     }
 }
 
+/// The last line of a run that ends without a verdict.
+pub(crate) fn tell_unjudged(session: &Session, report: &Report) {
+    session.printer.line(&format!(
+        "verdict    none, nothing was judged: webshop verify {}",
+        report.dir.name()
+    ));
+}
+
 /// Prints what the load met.
-pub(crate) fn show(session: &Session, report: &Report) -> anyhow::Result<()> {
+pub(crate) fn show(session: &Session, report: &Report) {
     let printer = &session.printer;
     if let Some((offered, figures)) = &report.load {
         for line in lines(offered, figures) {
-            printer.line(&line)?;
+            printer.line(&line);
         }
     }
-    printer.line(&format!("run        {}", report.dir.path().display()))?;
-    Ok(())
+    printer.line(&format!("run        {}", report.dir.path().display()));
 }
 
 fn lines(offered: &Offered, figures: &Figures) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! `webshop logs`.
 
-use std::io;
+use std::ops::ControlFlow;
 
 use harness::stack::logs::{self, Piece, Wanted};
 use harness::stack::overview::Overview;
@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::session::Session;
 
-/// Prints a service's log, each line behind its task's name.
+/// Prints a service's log, each line behind its task's name, until nobody reads it any more.
 pub(crate) async fn run(args: LogsArgs, session: Session) -> anyhow::Result<Exit> {
     let cluster = session.cluster().await?;
     let overview = Overview::of_deployed(&cluster).await?;
@@ -28,11 +28,10 @@ pub(crate) async fn run(args: LogsArgs, session: Session) -> anyhow::Result<Exit
     Ok(Exit::Pass)
 }
 
-fn print(printer: &Printer, piece: &Piece) -> io::Result<()> {
-    let mut line = format!("{} | ", piece.task).into_bytes();
-    line.extend_from_slice(&piece.bytes);
-    if !line.ends_with(b"\n") {
-        line.push(b'\n');
-    }
-    printer.bytes(&line)
+fn print(printer: &Printer, piece: &Piece) -> ControlFlow<()> {
+    let lines = piece.lines();
+    let lines = lines
+        .iter()
+        .map(|line| format!("{} | {line}\n", piece.task));
+    printer.bytes(lines.collect::<String>().as_bytes())
 }

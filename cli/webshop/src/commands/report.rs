@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use harness::error::Error;
+use harness::printable;
 use harness::report::{self, Broken, Reported};
 use harness::run::recorded::Judged;
-use harness::rundir::RunDir;
+use harness::rundir::{self, RunDir};
 
 use crate::cli::{ReportArgs, ReportFormat};
 use crate::exit::Exit;
@@ -22,7 +23,7 @@ const OPENER: &str = if cfg!(target_os = "macos") {
 /// Writes or prints reports.
 pub(crate) async fn run(args: ReportArgs, session: Session) -> anyhow::Result<Exit> {
     if args.schema {
-        session.printer.line(report::RESULT_SCHEMA.trim_end())?;
+        session.printer.document(report::RESULT_SCHEMA.trim_end())?;
         return Ok(Exit::Pass);
     }
     let dirs = open(&session, &args.runs)?;
@@ -59,7 +60,7 @@ fn print(session: &Session, dirs: &[RunDir], format: ReportFormat) -> anyhow::Re
         (ReportFormat::Junit, all) => report::junit(all),
         (ReportFormat::Markdown, all) => report::summary(all),
     };
-    session.printer.line(text.trim_end())?;
+    session.printer.document(text.trim_end())?;
     Ok(())
 }
 
@@ -75,42 +76,55 @@ fn write(session: &Session, dir: &RunDir, reported: &Reported) -> harness::Resul
     Ok(page)
 }
 
-/// The reports of a run that was just judged; in a job of GitHub's, its page and the change show them too.
-pub(super) fn publish(session: &Session, dir: &RunDir, judged: Judged) -> harness::Result<()> {
-    let reported = Reported::of(dir, judged)?;
-    write(session, dir, &reported)?;
+/// The reports of a run that was just judged; in a job of GitHub's, its page and the change show them too. What cannot
+/// be written is warned of: the verdict stands without it.
+pub(super) fn publish(session: &Session, dir: &RunDir, mut judged: Judged) {
+    if let Some(error) = judged.unwritten.take() {
+        warn(session, &error);
+    }
+    let reported = match Reported::of(dir, judged) {
+        Ok(reported) => reported,
+        Err(error) => return warn(session, &error),
+    };
+    if let Err(error) = write(session, dir, &reported) {
+        warn(session, &error);
+    }
     if !session.global.is_github_job() {
-        return Ok(());
+        return;
     }
     let reported = std::slice::from_ref(&reported);
     for line in report::annotations(reported) {
         session.printer.note(&line);
     }
-    match session.global.step_summary() {
-        Some(path) => report::append_summary(path, reported),
-        None => Ok(()),
+    if let Some(path) = session.global.step_summary()
+        && let Err(error) = report::append_summary(path, reported)
+    {
+        warn(session, &error);
     }
 }
 
-/// One JUnit file and one summary of many runs, beside the runs.
-pub(super) fn publish_all(
-    session: &Session,
-    reported: &[Reported],
-    broken: &[Broken],
-) -> harness::Result<()> {
+/// One JUnit file and one summary of many runs, beside the runs. What cannot be written is warned of.
+pub(super) fn publish_all(session: &Session, reported: &[Reported], broken: &[Broken]) {
     let runs = session.runs();
-    std::fs::create_dir_all(&runs)
-        .map_err(|source| Error::io(format!("create {}", runs.display()), source))?;
     for (name, text) in [
         (report::JUNIT, report::junit_of(reported, broken)),
         (report::SUMMARY, report::summary(reported)),
     ] {
-        let path = runs.join(name);
-        std::fs::write(&path, text)
-            .map_err(|source| Error::io(format!("write {}", path.display()), source))?;
-        session.printer.note(&path.display().to_string());
+        match rundir::write_beside(&runs, name, &text) {
+            Ok(path) => session.printer.note(&path.display().to_string()),
+            Err(error) => warn(session, &error),
+        }
     }
-    Ok(())
+}
+
+/// Says that who reads the reports would read old ones, or none.
+pub(super) fn warn(session: &Session, error: &Error) {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    let told = format!("{error}{}", cause.unwrap_or_default());
+    session.printer.warning(&format!(
+        "the reports are not complete, the verdict stands: {}",
+        printable::line(&told)
+    ));
 }
 
 async fn show(page: &Path) -> harness::Result<()> {

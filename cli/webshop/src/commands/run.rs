@@ -5,6 +5,7 @@ use checker::Verdict;
 use checker::availability::Recovery;
 use checker::verdict::Judgement;
 use harness::error::{Error, Kind};
+use harness::printable;
 use harness::project::Profile;
 use harness::recorder::unix_ms;
 use harness::report::{Broken, Reported};
@@ -54,6 +55,7 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
         return Ok(Exit::Usage);
     }
     let cluster = session.cluster().await?;
+    let mut left = None;
     let outcomes = match deployment(&session, &cluster, &entries).await? {
         None => run_all(&session, &cluster, &entries, &args).await,
         Some(plan) => {
@@ -65,20 +67,45 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
             };
             if !args.keep_up {
                 // Also after Ctrl-C: what this command made, it removes.
-                remove::down(&cluster.uncancelled(), !had_data, STACK_MAX).await?;
+                let down = remove::down(&cluster.uncancelled(), !had_data, STACK_MAX).await;
+                left = down.err();
             }
             outcomes
         }
     }?;
-    session.printer.line(&format!("\n{}", summary(&outcomes)))?;
-    let reported: Vec<Reported> = outcomes
-        .iter()
-        .filter_map(reported)
-        .collect::<harness::Result<_>>()?;
+    session.printer.line(&format!("\n{}", summary(&outcomes)));
+    let mut reported = Vec::new();
+    for outcome in &outcomes {
+        match self::reported(outcome) {
+            Some(Ok(found)) => reported.push(found),
+            Some(Err(error)) => report::warn(&session, &error),
+            None => {}
+        }
+    }
     let broken: Vec<Broken> = outcomes.iter().filter_map(broken).collect();
-    report::publish_all(&session, &reported, &broken)?;
+    report::publish_all(&session, &reported, &broken);
+    if let Some(error) = &left {
+        session
+            .printer
+            .error(&format!("the stack is still there: {error}"));
+    }
+    Ok(told::exit(worst(&outcomes, left.as_ref())))
+}
+
+/// Of all verdicts; a stack that could not be removed is the harness's failure, and hides no violation.
+fn worst(outcomes: &[Outcome], left: Option<&Error>) -> Verdict {
+    let begin = left.map_or(Verdict::Pass, |_| Verdict::Harness);
     let worst = |worst: Verdict, outcome: &Outcome| worst.worst(outcome.verdict);
-    Ok(told::exit(outcomes.iter().fold(Verdict::Pass, worst)))
+    outcomes.iter().fold(begin, worst)
+}
+
+/// What an error makes of a scenario; `None` where the user asked to stop.
+fn broke_off(error: &anyhow::Error) -> Option<Verdict> {
+    match error.downcast_ref::<Error>() {
+        Some(known) if known.kind() == Kind::Interrupted => None,
+        Some(Error::SplitBrain { .. }) => Some(Verdict::Violation),
+        Some(_) | None => Some(Verdict::Harness),
+    }
 }
 
 fn volume_size(entry: &Entry) -> Option<u64> {
@@ -199,17 +226,12 @@ async fn run_one(
     match try_one(session, cluster, entry, seed).await {
         Ok((verdict, gaps, dir, judgement)) => Ok(outcome(verdict, gaps, Ok((dir, judgement)))),
         Err(error) => {
-            let known = error.downcast_ref::<Error>();
-            if known.is_some_and(|known| known.kind() == Kind::Interrupted) {
+            let Some(verdict) = broke_off(&error) else {
                 return Err(error);
-            }
-            session.printer.error(&format!("{error:#}"));
-            let split = matches!(known, Some(Error::SplitBrain { .. }));
-            let verdict = if split {
-                Verdict::Violation
-            } else {
-                Verdict::Harness
             };
+            session
+                .printer
+                .error(&printable::lines(&format!("{error:#}")));
             Ok(outcome(verdict, Vec::new(), Err(format!("{error:#}"))))
         }
     }
@@ -234,13 +256,16 @@ async fn try_one(
     let judgement = judged.judgement.clone();
     let (verdict, gaps) = gaps::outcome(&judgement, &scenario.known_gaps);
     for violation in judgement.violations.iter().take(TOLD_MAX) {
-        session.printer.line(&format!("\n{}", violation.text))?;
+        let text = printable::line(&violation.text);
+        session.printer.line(&format!("\n{text}"));
     }
     for reason in judgement.reasons.iter().chain(&gaps) {
-        session.printer.line(&format!("- {reason}"))?;
+        session
+            .printer
+            .line(&format!("- {}", printable::line(reason)));
     }
-    session.printer.line(&verdict_line(verdict))?;
-    report::publish(session, &done.dir, judged)?;
+    session.printer.line(&verdict_line(verdict));
+    report::publish(session, &done.dir, judged);
     Ok((verdict, gaps, done.dir, judgement))
 }
 
@@ -308,4 +333,51 @@ fn first_ok(recoveries: &[Recovery]) -> String {
 
 fn ms(value: u64) -> String {
     human(std::time::Duration::from_millis(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    fn outcome(verdict: Verdict) -> Outcome {
+        Outcome {
+            name: "quiet".to_owned(),
+            seed: 1,
+            verdict,
+            gaps: Vec::new(),
+            judged: Err("not looked at".to_owned()),
+        }
+    }
+
+    #[test]
+    fn an_error_is_the_harnesss_whatever_pipe_broke() {
+        let broken = || std::io::Error::from(ErrorKind::BrokenPipe);
+        for error in [
+            anyhow::Error::from(broken()),
+            Error::io("write evidence.json", broken()).into(),
+        ] {
+            assert_eq!(broke_off(&error), Some(Verdict::Harness), "{error:#}");
+        }
+        let split = Error::SplitBrain {
+            database: "stock".to_owned(),
+            nodes: Vec::new(),
+        };
+        assert_eq!(broke_off(&split.into()), Some(Verdict::Violation));
+        assert_eq!(broke_off(&Error::Interrupted.into()), None);
+    }
+
+    #[test]
+    fn a_stack_that_cannot_be_removed_hides_no_violation() {
+        let left = Error::io("remove the stack", ErrorKind::BrokenPipe.into());
+        for (verdict, with_left) in [
+            (Verdict::Violation, Verdict::Violation),
+            (Verdict::Pass, Verdict::Harness),
+            (Verdict::Unknown, Verdict::Harness),
+        ] {
+            assert_eq!(worst(&[outcome(verdict)], None), verdict);
+            assert_eq!(worst(&[outcome(verdict)], Some(&left)), with_left);
+        }
+    }
 }

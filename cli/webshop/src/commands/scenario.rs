@@ -21,7 +21,7 @@ pub(crate) fn run(args: ScenarioArgs, session: &Session) -> anyhow::Result<Exit>
         ScenarioCommand::New { name } => {
             let text = template(&name);
             check(&session.project()?, Path::new(&name), &text)?;
-            printer.line(text.trim_end())?;
+            printer.document(text.trim_end())?;
         }
         ScenarioCommand::List { directory, tags } => {
             list(session, directory.as_deref(), tags.as_ref())?;
@@ -29,17 +29,18 @@ pub(crate) fn run(args: ScenarioArgs, session: &Session) -> anyhow::Result<Exit>
         ScenarioCommand::Validate { scenarios } => {
             let found = suite::find(&session.project()?, &scenarios)?;
             for entry in &found {
-                printer.line(&format!("{}: ok", entry.path.display()))?;
+                printer.line(&format!("{}: ok", entry.path.display()));
             }
         }
         ScenarioCommand::Explain { scenario, seed } => {
             for entry in suite::find(&session.project()?, &[scenario])? {
                 let seed = seed.or(entry.scenario.seed).unwrap_or(0);
-                printer.line(entry.scenario.explain(seed).trim_end())?;
+                printer.line(entry.scenario.explain(seed).trim_end());
             }
         }
         ScenarioCommand::Schema => {
-            printer.json(&harness::scenario::schema())?;
+            let schema = serde_json::to_string_pretty(&harness::scenario::schema())?;
+            printer.document(&schema)?;
         }
     }
     Ok(Exit::Pass)
@@ -75,6 +76,6 @@ fn list(session: &Session, directory: Option<&Path>, tags: Option<&Tags>) -> any
         .collect();
     session
         .printer
-        .line(&table::draw(&["SCENARIO", "TAGS", "ABOUT"], &rows))?;
+        .line(&table::draw(&["SCENARIO", "TAGS", "ABOUT"], &rows));
     Ok(())
 }

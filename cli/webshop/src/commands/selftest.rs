@@ -3,6 +3,7 @@
 use checker::Verdict;
 use harness::error::{Error, Kind};
 use harness::image::{self, Flavour};
+use harness::printable;
 use harness::selftest::{self, MUTANTS, Mutant, Outcome, QUICK, Tried};
 use harness::{Cluster, units::human};
 use serde::Serialize;
@@ -36,7 +37,7 @@ pub(crate) async fn run(args: SelftestArgs, session: Session) -> anyhow::Result<
         return Ok(Exit::Usage);
     };
     if args.list {
-        session.printer.line(&list(&mutants))?;
+        session.printer.line(&list(&mutants));
         return Ok(Exit::Pass);
     }
     let project = session.project()?;
@@ -65,7 +66,7 @@ pub(crate) async fn run(args: SelftestArgs, session: Session) -> anyhow::Result<
         ));
         let runs = session.runs();
         let line = match selftest::try_one(&cluster, &project, &runs, mutant, &images).await {
-            Ok(tried) => tell(&session, mutant, &tried)?,
+            Ok(tried) => tell(&session, mutant, &tried),
             Err(error) if error.kind() == Kind::Interrupted => return Err(error.into()),
             Err(error) => {
                 let error = anyhow::Error::from(error);
@@ -80,8 +81,8 @@ pub(crate) async fn run(args: SelftestArgs, session: Session) -> anyhow::Result<
         Format::Text => {
             let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
             let table = table::draw(&HEADER, &rows);
-            session.printer.line(&format!("\n{table}"))?;
-            session.printer.line(&format!("\n{}", summary(&lines)))?;
+            session.printer.line(&format!("\n{table}"));
+            session.printer.line(&format!("\n{}", summary(&lines)));
         }
     }
     Ok(exit(&lines))
@@ -135,7 +136,7 @@ fn list(mutants: &[Mutant]) -> String {
     table::draw(&["MUTANT", "EXPECTED", "PROFILE", "ABOUT"], &rows)
 }
 
-fn tell(session: &Session, mutant: &Mutant, tried: &Tried) -> anyhow::Result<Line> {
+fn tell(session: &Session, mutant: &Mutant, tried: &Tried) -> Line {
     let Outcome {
         verdict,
         order,
@@ -147,14 +148,19 @@ fn tell(session: &Session, mutant: &Mutant, tried: &Tried) -> anyhow::Result<Lin
     let how = if caught { "as it must be" } else { "WRONG" };
     session
         .printer
-        .line(&format!("{} {given}: {how}", verdict_line(verdict)))?;
+        .line(&format!("{} {given}: {how}", verdict_line(verdict)));
     if !caught {
-        let judged = harness::run::recorded::offline(&tried.dir)?;
-        for reason in judged.judgement.reasons.iter().take(REASONS_MAX) {
-            session.printer.line(&format!("- {reason}"))?;
+        match harness::run::recorded::offline(&tried.dir) {
+            Ok(judged) => {
+                for reason in judged.judgement.reasons.iter().take(REASONS_MAX) {
+                    let reason = printable::line(reason);
+                    session.printer.line(&format!("- {reason}"));
+                }
+            }
+            Err(error) => session.printer.warning(&format!("no reasons: {error}")),
         }
     }
-    Ok(Line {
+    Line {
         mutant: mutant.name,
         caught,
         expected: mutant.expected.to_string(),
@@ -163,7 +169,7 @@ fn tell(session: &Session, mutant: &Mutant, tried: &Tried) -> anyhow::Result<Lin
         seconds: took.as_secs(),
         run: Some(tried.dir.name()),
         error: None,
-    })
+    }
 }
 
 /// Reasons that are told of a verdict that is not the expected one.
@@ -210,5 +216,21 @@ fn exit(lines: &[Line]) -> Exit {
         Exit::Harness
     } else {
         Exit::Pass
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_that_broke_off_is_the_harnesss_and_hides_no_missed_bug() {
+        let broken_off = || broken(&MUTANTS[0], "Broken pipe (os error 32)");
+        assert_eq!(exit(&[broken_off()]), Exit::Harness);
+        let missed = Line {
+            error: None,
+            ..broken_off()
+        };
+        assert_eq!(exit(&[broken_off(), missed]), Exit::Violation);
     }
 }

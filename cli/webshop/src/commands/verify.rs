@@ -55,29 +55,19 @@ fn tell(session: &Session, dir: &RunDir, order: OrderId, format: Format) -> anyh
     let story = recorded::story_of(dir, order)?;
     match format {
         Format::Json => session.printer.json(&story)?,
-        Format::Text => session.printer.line(&story::text(&story))?,
+        Format::Text => session.printer.line(&story::text(&story)),
     }
     Ok(exit(story.verdict))
 }
 
+/// Tells it, leaves the reports, and ends with the verdict, whatever becomes of what is told and left.
 fn show(session: &Session, dir: &RunDir, judged: Judged, format: Format) -> anyhow::Result<Exit> {
     match format {
         Format::Json => session.printer.json(&judged.judgement)?,
-        Format::Text => session.printer.line(&verdict::text(&judged.judgement))?,
+        Format::Text => session.printer.line(&verdict::text(&judged.judgement)),
     }
     let verdict = judged.judgement.verdict;
-    let verdict = match report::publish(session, dir, judged) {
-        Ok(()) => verdict,
-        // The verdict stands, but who reads the reports would read old ones, or none.
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
-            session
-                .printer
-                .error(&format!("the reports are not written: {error}{cause}"));
-            verdict.worst(Verdict::Harness)
-        }
-    };
+    report::publish(session, dir, judged);
     Ok(exit(verdict))
 }
 

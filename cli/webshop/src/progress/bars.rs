@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::Event;
 use harness::event::Progress;
+use harness::printable;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::lines;
@@ -67,7 +68,7 @@ impl Bars {
                 self.end_wait();
                 self.tell(event);
             }
-            Event::Warning { text } => self.printer.warning(text),
+            Event::Warning { text } => self.printer.warning(&printable::lines(text)),
             Event::Note { .. } | Event::Service { .. } => self.tell(event),
         }
     }

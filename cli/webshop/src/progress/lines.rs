@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use harness::Event;
 use harness::event::{Change, Progress};
+use harness::printable;
 use harness::units::human;
 
 use crate::table::short;
@@ -60,8 +61,8 @@ impl Lines {
 /// The line for an event that is over; `None` where there is nothing to say.
 pub(super) fn settled(event: &Event) -> Option<String> {
     match event {
-        Event::Note { text } => Some(text.clone()),
-        Event::Warning { text } => Some(format!("warning: {text}")),
+        Event::Note { text } => Some(printable::lines(text)),
+        Event::Warning { text } => Some(format!("warning: {}", printable::lines(text))),
         Event::Build { name, progress } => build(name, progress),
         Event::Service { name, change } => match change {
             Change::Created => Some(format!("{name}: created")),

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
 
 mod help;
+mod hostile;
 mod large;
+mod output;
 mod refusals;
 mod report;
 mod scenario;

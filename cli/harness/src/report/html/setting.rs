@@ -6,7 +6,7 @@ use maud::{Markup, html as markup};
 
 use super::cell;
 use crate::{
-    report::{Reported, quantity::signed},
+    report::{NOT_REPEATABLE, Reported, quantity::signed},
     units::human,
 };
 
@@ -17,8 +17,13 @@ pub(super) fn section(run: &Reported) -> Markup {
             h2 { "See it again" }
             p { "Judge this run again, from what it recorded:" }
             pre { code { (run.verify_command()) } }
-            p { "Make a run like it: the same operations, not the same interleaving." }
-            pre { code { (run.again_command()) } }
+            @match run.again_command() {
+                Some(command) => {
+                    p { "Make a run like it: the same operations, not the same interleaving." }
+                    pre { code { (command) } }
+                }
+                None => p { (NOT_REPEATABLE) }
+            }
             dl.facts {
                 @if let Some(load) = &plan.load {
                     dt { "seed" } dd.mono { (load.profile.seed) }

@@ -145,8 +145,8 @@ fn a_new_file_is_right_and_says_the_same_when_it_is_written_again() {
 )]
 #[case(
     "load: { rate: 100/s }",
-    "data: { users: 3 }",
-    "3 users are not possible"
+    "data: { users: 0 }",
+    "0 users are not possible"
 )]
 #[case(
     "kill: { target: stock-db-primary }",

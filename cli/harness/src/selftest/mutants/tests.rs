@@ -118,3 +118,14 @@ fn every_label_is_somebodys() {
         assert!(expected.contains(&label), "{label}");
     }
 }
+
+#[test]
+fn the_run_of_every_mutant_is_repeated_by_its_scenario() {
+    for mutant in &MUTANTS {
+        let scenario = mutant.scenario();
+        assert_eq!(scenario.validate_alone(), [], "{}", mutant.name);
+        let again = Scenario::parse(&scenario.to_yaml().unwrap()).unwrap();
+        let (first, second) = (scenario.shape(SEED, ""), again.shape(SEED, ""));
+        assert_eq!(first, second, "{}", mutant.name);
+    }
+}

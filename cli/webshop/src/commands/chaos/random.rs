@@ -16,11 +16,13 @@ const BROKERS: [&str; 3] = ["kafka-0", "kafka-1", "kafka-2"];
 
 /// Draws faults for `length`, at most `every` apart.
 pub(super) fn timeline(length: Duration, every: Duration) -> Vec<Step> {
+    // In a shorter time than one pause there would be no fault; and a file counts whole milliseconds.
+    let every = Span(every.min(length)).millis();
     let random = Random {
         length: Span(length),
         every: Spans {
-            from: Span(every / 3),
-            to: Span(every),
+            from: Span(Duration::from_millis(every / 3)),
+            to: Span(Duration::from_millis(every)),
         },
         at_most: 2.into(),
         apart: true,

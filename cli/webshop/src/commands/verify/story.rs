@@ -2,6 +2,7 @@
 
 use checker::outcome::Class;
 use checker::story::Story;
+use harness::printable;
 
 use crate::table;
 
@@ -19,12 +20,12 @@ pub(super) fn text(story: &Story) -> String {
             vec![
                 moment.time(),
                 moment.witness.to_string(),
-                moment.text.clone(),
+                printable::line(&moment.text),
             ]
         })
         .collect();
     let mut lines = vec![
-        format!("order {} of {}: {told}", story.order, story.run),
+        printable::line(&format!("order {} of {}: {told}", story.order, story.run)),
         String::new(),
         table::draw(&["AT", "WHO SAYS IT", "WHAT"], &rows),
         String::new(),
@@ -32,7 +33,8 @@ pub(super) fn text(story: &Story) -> String {
     if story.violations.is_empty() {
         lines.push("nothing is wrong with it".to_owned());
     } else {
-        lines.push(story.violations.join("\n\n"));
+        let violations = story.violations.iter().map(|text| printable::line(text));
+        lines.push(violations.collect::<Vec<_>>().join("\n\n"));
     }
     lines.push(format!("the run's verdict is {}", story.verdict));
     lines.join("\n")

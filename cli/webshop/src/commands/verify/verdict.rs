@@ -1,6 +1,7 @@
 //! A judgement on a terminal: every check, the headline, what is wrong by its causes, and the verdict.
 
 use checker::verdict::{Cause, CheckReport, Judgement, Status, Verdict};
+use harness::printable;
 use owo_colors::OwoColorize;
 
 /// Violations that are told whole; the result file has the others.
@@ -14,7 +15,8 @@ pub(crate) fn text(judgement: &Judgement) -> String {
     lines.extend(total_lines(judgement));
     lines.extend(violation_lines(judgement));
     lines.push(String::new());
-    lines.extend(judgement.reasons.iter().map(|reason| format!("- {reason}")));
+    let reasons = judgement.reasons.iter();
+    lines.extend(reasons.map(|reason| format!("- {}", printable::line(reason))));
     lines.push(verdict_line(judgement.verdict));
     lines.join("\n")
 }
@@ -77,7 +79,7 @@ fn violation_lines(judgement: &Judgement) -> Vec<String> {
             } else {
                 ""
             };
-            lines.push(format!("{suspected}{}", violation.text));
+            lines.push(format!("{suspected}{}", printable::line(&violation.text)));
             told += 1;
         }
         let untold = cause.violations - (told - before) as u64;
@@ -104,7 +106,7 @@ fn cause_line(cause: &Cause) -> String {
         None => String::new(),
     };
     let (count, label, shape) = (cause.violations, cause.label, &cause.shape);
-    format!("{count} × {label}{suspected}: {shape}{near}")
+    printable::line(&format!("{count} × {label}{suspected}: {shape}{near}"))
 }
 
 /// The verdict in its colour.

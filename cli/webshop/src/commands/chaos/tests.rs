@@ -1,0 +1,126 @@
+//! A run can be repeated from the scenario that is kept beside it, whatever command line it came from.
+
+use std::path::Path;
+
+use clap::Parser as _;
+use harness::Project;
+use harness::scenario::{Scenario, suite};
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+/// The scenario of a command line of `chaos` or `load`.
+fn of(line: &str) -> Scenario {
+    let words = line.split_whitespace().map(|word| word.replace('~', " "));
+    let cli = Cli::try_parse_from(std::iter::once("webshop".to_owned()).chain(words)).unwrap();
+    match cli.command {
+        Command::Chaos(args) => scenario(&args),
+        Command::Load(args) => load::scenario(&args),
+        other => panic!("{other:?} makes no run"),
+    }
+}
+
+/// Its YAML is read back, makes sense, and is the same plan with the same seed.
+fn repeat(scenario: &Scenario, told: &str) {
+    assert_eq!(scenario.validate_alone(), [], "{told}");
+    let text = scenario.to_yaml().unwrap();
+    let again =
+        Scenario::parse(&text).unwrap_or_else(|mistake| panic!("{told}: {mistake}\n{text}"));
+    assert_eq!(again.validate_alone(), [], "{told}\n{text}");
+    for seed in [0, 7, u64::MAX] {
+        let (first, second) = (scenario.shape(seed, told), again.shape(seed, told));
+        assert_eq!(first, second, "{told}\n{text}");
+    }
+}
+
+#[test]
+fn every_command_line_is_repeated_by_its_scenario() {
+    for line in [
+        "load",
+        "load --rate 90/m --for 45.5s --retries 3 --request-timeout 1500ms --name a_B-1",
+        "load --rate 33.333333333/s --mix find_order=50%,checkout=30%,add_funds=20% --seed 18446744073709551615",
+        "load --mix find_order=100%",
+        "chaos --kill stock-db-primary",
+        "chaos --kill stock --count all --at 3s --for 20s",
+        "chaos --kill stock --count majority",
+        "chaos --kill stock --count 50% --at 0s",
+        "chaos --kill stock --count 2",
+        "chaos --kill order --repeat 5 --every 12s",
+        "chaos --kill order --kill redis --repeat 3 --every 7.25s --at 1.5s",
+        "chaos --stop order.1 --restart payment --wipe order-db-standby",
+        "chaos --pause order-db-primary --isolate redis --reset gateway --fill-disk stock-db-0 --for 8s",
+        "chaos --partition stock-db-primary..stock-db-standby --partition order->payment",
+        "chaos --loss kafka-1=12.5% --bandwidth order=512kbit --delay order=250ms --throttle order.2=0.05cpu",
+        "chaos --kill label:com.example=x --pause re:^stock-.*$ --kill order@node-1 --kill kafka-leader:stock.commands",
+        "chaos --kill *a --pause &b --kill #c --kill true --kill 0x1F --kill re:a:~b --kill re:\"'\\d --kill ~ --name odd",
+        "chaos --kill redis --direct-writes",
+        "chaos --kill redis --no-load",
+        "chaos --kill redis --no-load --count all --repeat 2",
+        "chaos --random",
+        "chaos --random --for 10m --every 20s --direct-writes",
+        "chaos --random --for 61s --every 1m --no-load",
+        "chaos --kill redis --rate 250/s --mix checkout=100% --retries 2 --seed 3 --request-timeout 5s",
+    ] {
+        repeat(&of(line), line);
+    }
+}
+
+#[test]
+fn every_file_of_the_project_is_repeated_by_what_is_written_of_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let project = Project::find(Some(&root)).unwrap();
+    let directory = project.root().join(suite::DIRECTORY);
+    let entries = suite::find(&project, &[directory.display().to_string()]).unwrap();
+    assert!(entries.len() > 20);
+    for entry in entries {
+        repeat(&entry.scenario, &entry.path.display().to_string());
+    }
+}
+
+#[test]
+fn texts_that_look_like_something_else_are_kept() {
+    for about in [
+        "rock &roll",
+        "- *alias in a list",
+        "a: b # no comment",
+        "two\nlines\n",
+        "  blanks  ",
+        "'quoted' \"twice\" &now",
+        "~",
+        "null",
+        "1e3",
+        "\u{1b}[31m",
+        "---",
+        "ünï – 漢",
+    ] {
+        let mut scenario = of("chaos --kill redis");
+        scenario.about = about.to_owned();
+        repeat(&scenario, about);
+    }
+}
+
+#[test]
+fn a_command_line_that_no_file_may_say_is_refused() {
+    for (line, told) in [
+        ("chaos --kill redis --for 0s", "takes no time at all"),
+        ("chaos --kill redis --mix find_order=100%", "no checkouts"),
+        ("chaos --kill redis --name a~b", "cannot name a run"),
+        ("load --for 0s", "takes no time at all"),
+    ] {
+        let error = fit(&of(line)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("the command line:"), "{text}");
+        assert!(text.contains(told), "{line}: {text}");
+        assert_eq!(error.kind(), harness::error::Kind::Usage);
+    }
+}
+
+#[test]
+fn what_was_not_judged_exits_by_what_was_seen_alone() {
+    let mut evidence = Evidence::default();
+    assert_eq!(exit(&evidence), Exit::Pass);
+    // A connection to the engine that broke is told as text, and is the harness's failure.
+    let broken: std::io::Error = std::io::ErrorKind::BrokenPipe.into();
+    evidence.harness_errors.push(broken.to_string());
+    assert_eq!(exit(&evidence), Exit::Harness);
+}
