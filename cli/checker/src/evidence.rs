@@ -1,5 +1,7 @@
 //! What the harness saw besides the clients' history: faults, healing, settling. A PASS is earned with it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Everything seen around one run. Times are microseconds on the history's clock.
@@ -39,12 +41,74 @@ pub struct FaultEvidence {
     pub missing: Vec<String>,
     /// When the fault was verified to be gone: the target is back in its place.
     pub healed_us: Option<u64>,
+    /// For how long it was seen to be held; `None` for a fault that is not held, and for one that was never injected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// When the service's database took a probe write again, where that was watched.
     #[serde(default)]
     pub writable_us: Option<u64>,
     /// How soon what was to come of it.
     #[serde(default)]
     pub expected: Expected,
+}
+
+/// For how long a fault was seen in its place, of as long as it should have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// As the plan says.
+    pub planned_ms: u64,
+    /// From its effect to the last look that found it in place, where no stretch between two such looks was too long.
+    pub seen_ms: u64,
+    pub until: HeldUntil,
+}
+
+/// What ended the time for which a fault was seen in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldUntil {
+    /// The harness lifted it.
+    Lifted,
+    /// A look found it gone, and it was not the harness that lifted it.
+    Gone,
+    /// A look found that the task's container had ended.
+    TaskEnded,
+    /// A look found that the container had ended from which the fault was made and seen.
+    HelperEnded,
+    /// No look was answered for too long.
+    Unseen,
+    /// The run ended before.
+    RunEnded,
+}
+
+/// How much shorter than planned a fault may have been held: a look comes so much earlier than the lifting at most.
+pub const HELD_SLACK_MS: u64 = 500;
+
+impl Held {
+    /// Whether it was held for as long as planned.
+    #[must_use]
+    pub fn is_as_planned(&self) -> bool {
+        self.seen_ms.saturating_add(HELD_SLACK_MS) >= self.planned_ms
+    }
+}
+
+impl fmt::Display for Held {
+    /// `held 15.0 of 15 s`; where that is too short, with what ended it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.seen_ms / 100;
+        let (seen, planned) = (tenths as f64 / 10.0, self.planned_ms as f64 / 1_000.0);
+        write!(f, "held {seen:.1} of {planned} s")?;
+        if self.is_as_planned() {
+            return Ok(());
+        }
+        f.write_str(match self.until {
+            HeldUntil::Lifted => "",
+            HeldUntil::Gone => ", then it was gone",
+            HeldUntil::TaskEnded => ", then its task had ended",
+            HeldUntil::HelperEnded => ", then the helper that held it had ended",
+            HeldUntil::Unseen => ", then no look at it was answered",
+            HeldUntil::RunEnded => ", then the run ended",
+        })
+    }
 }
 
 /// How soon something must come of a fault. Slower than that is over the budget.
@@ -59,10 +123,11 @@ pub struct Expected {
 }
 
 impl FaultEvidence {
-    /// Whether everything that proves its effect was seen.
+    /// Whether everything that proves its effect was seen, and for as long as planned.
     #[must_use]
     pub fn took_effect(&self) -> bool {
-        self.effective_us.is_some() && self.missing.is_empty()
+        let held = self.held.is_none_or(|held| held.is_as_planned());
+        self.effective_us.is_some() && self.missing.is_empty() && held
     }
 }
 
@@ -113,4 +178,41 @@ pub struct SplitBrain {
     pub database: String,
     pub nodes: Vec<String>,
     pub at_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(seen_ms: u64, until: HeldUntil) -> Held {
+        Held {
+            planned_ms: 15_000,
+            seen_ms,
+            until,
+        }
+    }
+
+    #[test]
+    fn a_fault_that_was_held_too_short_says_what_ended_it() {
+        for (held, text) in [
+            (held(15_020, HeldUntil::Lifted), "held 15.0 of 15 s"),
+            (held(14_500, HeldUntil::Lifted), "held 14.5 of 15 s"),
+            (
+                held(1_290, HeldUntil::Gone),
+                "held 1.2 of 15 s, then it was gone",
+            ),
+            (
+                held(0, HeldUntil::TaskEnded),
+                "held 0.0 of 15 s, then its task had ended",
+            ),
+        ] {
+            assert_eq!(held.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_look_interval_is_all_that_may_be_missing() {
+        assert!(held(14_500, HeldUntil::Lifted).is_as_planned());
+        assert!(!held(14_499, HeldUntil::Lifted).is_as_planned());
+    }
 }

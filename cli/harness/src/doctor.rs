@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::{
     cluster::Cluster,
     error::{Error, Kind, Result},
-    fault::{self, action::Hold},
+    fault::{self, action::Hold, limit::BitLimit},
     image, lock, run,
     stack::{
         overview::{Overview, ServiceView},
@@ -206,7 +206,7 @@ async fn kernel(cluster: &Cluster) -> Result<Vec<Finding>> {
         (
             "fault bandwidth",
             Hold::Bandwidth {
-                bits_per_s: 1_000_000,
+                to: BitLimit::BitsPerS(1_000_000),
             },
             "sch_tbf",
         ),

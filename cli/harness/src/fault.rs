@@ -1,6 +1,7 @@
 //! Faults: injected by the engine, proved by what is seen afterwards, and healed.
 
 pub mod action;
+mod container;
 mod disk;
 mod ending;
 mod failpoint;
@@ -8,9 +9,12 @@ mod heal;
 pub(crate) mod helper;
 pub(crate) mod hold;
 mod keeper;
+pub mod limit;
 mod network;
+mod now;
 mod observe;
 mod proof;
+mod tenure;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,7 +42,7 @@ use crate::{
 use action::{Action, Count, End, Hold};
 use hold::OnTask;
 
-pub use heal::{clear, paused, present};
+pub use heal::{clear, present};
 pub use keeper::{Keeper, Told};
 pub use observe::{Deaths, Observer, Seen, Tracked};
 pub use proof::Proof;
@@ -237,6 +241,11 @@ async fn inject_one(
     others: &[IpAddr],
 ) -> Result<Tracked> {
     let task = &victim.task;
+    // Before the clock of the injection starts: this watches the task for a moment.
+    let now = match &plan.action {
+        Action::Hold { hold, .. } => now::of(cluster, hold, task).await?,
+        Action::End { .. } | Action::Crash { .. } => now::Now::default(),
+    };
     let what = match &plan.action {
         Action::Crash { crash } => format!("arming {crash}"),
         action => action.to_string(),
@@ -253,7 +262,7 @@ async fn inject_one(
             None
         }
         Action::Hold { hold, for_ms, .. } => {
-            let on = OnTask::put(cluster, hold, task, &plan.name(), others).await?;
+            let on = OnTask::put(cluster, hold, task, &plan.name(), others, now).await?;
             let length = Duration::from_millis(*for_ms);
             Some(Keeper::start(cluster, recorder, task, on, length))
         }
@@ -297,6 +306,7 @@ pub fn never(plan: &FaultPlan, why: &str) -> FaultEvidence {
         seen: Vec::new(),
         missing: vec![why.to_owned()],
         healed_us: None,
+        held: None,
         writable_us: None,
         expected: plan.expected,
     }

@@ -37,7 +37,7 @@ use crate::{
     lock::{self, Holder, Lock},
     recorder::{Recorder, unix_ms},
     rundir::RunDir,
-    settle::settle,
+    settle::{self, settle},
     snapshot,
     stack::{GATEWAY, NETWORK, overview::Overview},
     target::Victim,
@@ -210,16 +210,16 @@ impl Prepared {
         self.cluster
             .events
             .note(format!("run {}", dir.path().display()));
-        self.make_ready(&dir).await?;
+        self.make_ready(&dir, &held).await?;
         self.record(dir).await
     }
 
     /// Waits for a healthy stack, prepares the data, and reads what is there before the load.
-    async fn make_ready(&self, dir: &RunDir) -> Result<()> {
+    async fn make_ready(&self, dir: &RunDir, held: &Lock) -> Result<()> {
         self.cluster.events.emit(Event::Phase {
             name: "preparation".to_owned(),
         });
-        self.wait_ready().await?;
+        self.wait_ready(held).await?;
         let mut orders = 0;
         if let Some(load) = &self.plan.load {
             self.cluster.events.note(format!(
@@ -231,7 +231,7 @@ impl Prepared {
                 () = self.cluster.cancel.cancelled() => return Err(Error::Interrupted),
                 prepared = load.data.prepare(&self.client, &run) => prepared?,
             }
-            self.wait_ready().await?;
+            self.wait_ready(held).await?;
             orders = load.data.sizes.orders;
         }
         let initial = tokio::select! {
@@ -241,8 +241,9 @@ impl Prepared {
         dir.write_initial(&initial)
     }
 
-    async fn wait_ready(&self) -> Result<()> {
-        let settled = settle(&self.cluster, &self.agent, READY_MAX).await?;
+    async fn wait_ready(&self, held: &Lock) -> Result<()> {
+        let load = settle::Load::not_begun(held);
+        let settled = settle(&self.cluster, &self.agent, load, READY_MAX).await?;
         if settled.is_healthy() && settled.quiescent {
             return Ok(());
         }

@@ -17,6 +17,7 @@ pub mod tags;
 pub mod validate;
 mod world;
 
+use protocol::http::CHECKOUT_DEADLINE_S;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -257,21 +258,26 @@ pub struct BaselineRequire {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settle {
-    /// How long it may take.
+    /// How long it may take: at least 60s, 30s more than a checkout may.
     #[serde(default = "Settle::timeout")]
-    pub timeout: Span,
-    /// Between the two final reads.
+    pub timeout: Placed<Span>,
+    /// Between the two final reads: at least 1s.
     #[serde(default = "Settle::stable_for")]
-    pub stable_for: Span,
+    pub stable_for: Placed<Span>,
 }
 
 impl Settle {
-    fn timeout() -> Span {
-        Span::seconds(120)
+    /// A checkout that began at the end of the load may take its deadline, and the stack half a minute after that.
+    pub const TIMEOUT_MIN: Span = Span::seconds(CHECKOUT_DEADLINE_S + 30);
+    /// Two reads that are closer say nothing about rest.
+    pub const STABLE_FOR_MIN: Span = Span::seconds(1);
+
+    fn timeout() -> Placed<Span> {
+        Span::seconds(120).into()
     }
 
-    fn stable_for() -> Span {
-        Span::seconds(3)
+    fn stable_for() -> Placed<Span> {
+        Span::seconds(3).into()
     }
 }
 

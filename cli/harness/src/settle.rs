@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use checker::evidence::Settle;
+use checker::{History, evidence::Settle};
 use protocol::{
     agent::{Cluster as Database, Kafka, Lanes, ServiceReplica},
     db::{Lsn, Role},
@@ -14,13 +14,54 @@ use crate::{
     cluster::Cluster,
     error::{Error, Result},
     event::Event,
-    fault::paused,
+    fault,
+    lock::Lock,
     stack::overview::Overview,
 };
 
 const POLL: Duration = Duration::from_millis(500);
 /// What the screen calls it.
 const WHAT: &str = "the stack to settle";
+
+/// What is known of the load of the run by whoever settles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// None was sent yet, and nobody else may send any.
+    NotBegun,
+    /// Every operation of it has ended or timed out.
+    Ended,
+    /// Its program was stopped: nobody knows how its last operations ended.
+    CutOff,
+}
+
+impl Load {
+    /// Before a load begins. Who holds the stack's lock knows that no other program loads it.
+    #[must_use]
+    pub fn not_begun(_held: &Lock) -> Self {
+        Self::NotBegun
+    }
+
+    /// As the history says. Who holds the stack's lock knows that no program writes to it any more.
+    #[must_use]
+    pub fn of_history(history: &History, _held: &Lock) -> Self {
+        if history.ended_at_us.is_some() && history.truncated_line.is_none() {
+            Self::Ended
+        } else {
+            Self::CutOff
+        }
+    }
+
+    /// Why it does not count as stopped.
+    fn runs_on(self) -> Option<String> {
+        match self {
+            Self::NotBegun | Self::Ended => None,
+            Self::CutOff => Some(
+                "the history has no end: nobody knows whether each operation of the load ended"
+                    .to_owned(),
+            ),
+        }
+    }
+}
 
 /// What was seen at one look.
 #[derive(Debug)]
@@ -45,7 +86,12 @@ impl Look {
 
 /// Waits until faults are gone, tasks = replicas, every database has one primary with its standbys at its
 /// position, and no saga is open; or until the deadline. Only interruption is an error.
-pub async fn settle(cluster: &Cluster, agent: &Agent, deadline: Duration) -> Result<Settle> {
+pub async fn settle(
+    cluster: &Cluster,
+    agent: &Agent,
+    load: Load,
+    deadline: Duration,
+) -> Result<Settle> {
     let start = Instant::now();
     let mut positions = BTreeMap::new();
     let mut looked = false;
@@ -60,7 +106,7 @@ pub async fn settle(cluster: &Cluster, agent: &Agent, deadline: Duration) -> Res
                 what: if over { "gave up settling" } else { "settled" }.to_owned(),
                 took: start.elapsed(),
             });
-            return Ok(report(look, start.elapsed(), deadline));
+            return Ok(report(look, load, start.elapsed(), deadline));
         }
         // The first look only learns the primaries' positions: that they are missing is no news.
         if looked {
@@ -76,18 +122,23 @@ pub async fn settle(cluster: &Cluster, agent: &Agent, deadline: Duration) -> Res
     }
 }
 
-fn report(look: Look, waited: Duration, deadline: Duration) -> Settle {
+fn report(look: Look, load: Load, waited: Duration, deadline: Duration) -> Settle {
+    let runs_on = load.runs_on();
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Settle {
-        // The caller knows: there was a load, and every operation of it has ended.
-        load_stopped: true,
+        load_stopped: runs_on.is_none(),
         faults_healed: look.faults.is_empty(),
         converged: look.unconverged.is_empty(),
         quiescent: look.busy.is_empty(),
         waited_ms: ms(waited),
         deadline_ms: ms(deadline),
-        missing: look.missing(),
+        missing: runs_on.into_iter().chain(look.missing()).collect(),
     }
+}
+
+/// A fault that is on the stack, by what ends it: at the end of a run its own faults are healed, so somebody left it.
+fn left(fault: &str) -> String {
+    format!("a fault is left: {fault}; `webshop chaos clear` ends it")
 }
 
 /// `positions`: where each primary was at the look before, which its standbys must have reached by now.
@@ -96,8 +147,8 @@ async fn look(
     agent: &Agent,
     positions: &mut BTreeMap<String, (String, Lsn)>,
 ) -> Look {
-    let (paused, overview, databases, services, kafka, redis, lanes) = tokio::join!(
-        paused(cluster),
+    let (present, overview, databases, services, kafka, redis, lanes) = tokio::join!(
+        fault::present(cluster),
         Overview::read(cluster),
         agent.databases(),
         agent.services(),
@@ -131,11 +182,8 @@ async fn look(
         Ok(redis) => unconverged.extend(redis.error.map(|error| format!("redis: {error}"))),
         Err(error) => unconverged.push(error.to_string()),
     }
-    let faults = match paused {
-        Ok(paused) => paused
-            .iter()
-            .map(|name| format!("{name} is paused"))
-            .collect(),
+    let faults = match present {
+        Ok(present) => present.iter().map(|fault| left(fault)).collect(),
         Err(error) => vec![error.to_string()],
     };
     let busy = match lanes {
@@ -184,7 +232,8 @@ fn unready(database: &Database, positions: &mut BTreeMap<String, (String, Lsn)>)
             return Some(format!("{} does not answer", node.name));
         };
         match state.role {
-            Role::Primary => None,
+            Role::Primary if node.name == primary.name => None,
+            Role::Primary => Some(format!("{} is a primary of an older epoch", node.name)),
             Role::Standby if !state.streaming => Some(format!("{} does not stream", node.name)),
             Role::Standby if state.timeline != primary.timeline => {
                 Some(format!("{} is on timeline {}", node.name, state.timeline))
@@ -268,6 +317,39 @@ mod tests {
         assert_eq!(at(120, 110), None);
     }
 
+    fn look(faults: &[&str]) -> Look {
+        Look {
+            faults: faults.iter().map(|fault| left(fault)).collect(),
+            unconverged: Vec::new(),
+            busy: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_fault_that_somebody_left_is_not_healed_and_says_how_it_ends() {
+        let report = |look| report(look, Load::Ended, Duration::ZERO, Duration::ZERO);
+        let settle = report(look(&["isolate order (order.1)"]));
+        assert!(!settle.faults_healed && !settle.is_healthy());
+        assert_eq!(
+            settle.missing,
+            ["a fault is left: isolate order (order.1); `webshop chaos clear` ends it"]
+        );
+        assert!(report(look(&[])).is_healthy());
+    }
+
+    #[test]
+    fn a_load_whose_program_was_stopped_did_not_stop_and_says_why() {
+        let report = |load| report(look(&[]), load, Duration::ZERO, Duration::ZERO);
+        assert!(report(Load::NotBegun).load_stopped);
+        assert!(report(Load::Ended).load_stopped);
+        let settle = report(Load::CutOff);
+        assert!(!settle.load_stopped && !settle.is_healthy());
+        assert_eq!(
+            settle.missing,
+            ["the history has no end: nobody knows whether each operation of the load ended"]
+        );
+    }
+
     #[test]
     fn no_primary_two_primaries_and_a_silent_node_are_named() {
         let mut positions = BTreeMap::new();
@@ -286,6 +368,17 @@ mod tests {
         unready(&database("stock", nodes.clone()), &mut positions);
         let still = unready(&database("stock", nodes), &mut positions);
         assert_eq!(still.unwrap(), "b does not answer");
+    }
+
+    #[test]
+    fn a_deposed_primary_is_no_second_one_and_keeps_a_database_from_settling() {
+        let mut positions = BTreeMap::new();
+        let mut deposed = node("a", Role::Primary, 1, 1);
+        deposed.state.as_mut().unwrap().alone = true;
+        let nodes = vec![deposed, node("b", Role::Primary, 2, 1)];
+        unready(&database("stock", nodes.clone()), &mut positions);
+        let still = unready(&database("stock", nodes), &mut positions);
+        assert_eq!(still.unwrap(), "a is a primary of an older epoch");
     }
 
     #[test]

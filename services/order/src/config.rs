@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::http::CHECKOUT_DEADLINE_S;
 use service_core::config::Common;
 
 /// Carts, checkouts and the saga that ties stock and payment together.
@@ -14,7 +15,7 @@ pub struct Config {
     #[arg(long, env = "STOCK_URL", default_value = "http://stock:8000")]
     pub stock_url: String,
     /// Seconds after which a checkout whose outcome is still open is answered as unknown.
-    #[arg(long, env = "CHECKOUT_DEADLINE", default_value_t = 30)]
+    #[arg(long, env = "CHECKOUT_DEADLINE", default_value_t = CHECKOUT_DEADLINE_S)]
     pub checkout_deadline: u64,
 }
 

@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ItemId, OrderId, SagaId, UserId, db::Lsn, db::NodeState};
+use crate::{
+    ItemId, OrderId, SagaId, UserId,
+    db::{Lsn, NodeState},
+    primary::{self, Account},
+};
 
 /// A question, under an id of the asker's choice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,30 +80,14 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The nodes that say that they are primary, of the highest epoch first.
+    /// Its primaries, of the highest epoch first, as [`primary::primaries`] defines them: by the nodes' own accounts.
     #[must_use]
     pub fn primaries(&self) -> Vec<&NodeState> {
-        let mut found: Vec<&NodeState> = self
-            .nodes
-            .iter()
-            .filter_map(|node| node.state.as_ref())
-            .filter(|state| state.role == crate::db::Role::Primary)
-            .collect();
-        found.sort_by_key(|state| std::cmp::Reverse((state.epoch, state.timeline)));
+        let found = primary::primaries(&self.nodes, |node| Account::own(node.state.as_ref()));
         found
-    }
-}
-
-impl Cluster {
-    /// The primaries that may acknowledge a write, of the highest epoch first. One that has a successor and was cut off
-    /// before it could hear of it is none of them: its commits wait for standbys that follow somebody else by now.
-    #[must_use]
-    pub fn acknowledging(&self) -> Vec<&NodeState> {
-        let primaries = self.primaries();
-        let newest = primaries.first().map_or(0, |state| state.epoch);
-        let deposed = |state: &NodeState| state.alone && state.epoch < newest;
-        let counts = |state: &&NodeState| !deposed(state);
-        primaries.into_iter().filter(counts).collect()
+            .into_iter()
+            .filter_map(|node| node.state.as_ref())
+            .collect()
     }
 }
 

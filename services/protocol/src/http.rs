@@ -7,6 +7,9 @@ use crate::{ItemId, UserId, id::BadId, saga::RefusalCode};
 /// The port on which every service of ours listens inside the stack.
 pub const SERVICE_PORT: u16 = 8000;
 
+/// Seconds after which a checkout whose outcome is still open is answered as unknown, unless the stack says otherwise.
+pub const CHECKOUT_DEADLINE_S: u64 = 30;
+
 /// The body of a business rejection (400).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {

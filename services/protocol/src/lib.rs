@@ -10,6 +10,7 @@ pub mod http;
 pub mod id;
 pub mod money;
 pub mod outcome;
+pub mod primary;
 pub mod saga;
 
 pub use id::{ItemId, OrderId, SagaId, UserId};

@@ -62,6 +62,7 @@ fn fault(at_ms: u64) -> Evidence {
             seen: Vec::new(),
             missing: Vec::new(),
             healed_us: Some(at_ms * 1000 + 5_000_000),
+            held: None,
             writable_us: Some(at_ms * 1000 + 900_000),
             expected: Expected::default(),
         }],

@@ -99,6 +99,9 @@ fn faults(run: &Run<'_>, operations: &[Operation]) -> Vec<String> {
         for missing in &fault.missing {
             reasons.push(format!("{name}: not seen: {missing}"));
         }
+        if let Some(held) = fault.held.filter(|held| !held.is_as_planned()) {
+            reasons.push(format!("{name}: {held}"));
+        }
         let sent = |from: u64, to: u64| {
             operations
                 .iter()

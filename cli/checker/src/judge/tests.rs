@@ -1,4 +1,5 @@
 use crate::{
+    evidence::{Held, HeldUntil},
     testing::Case,
     verdict::{Check, Status, Verdict},
 };
@@ -37,7 +38,7 @@ fn a_result_reads_back_as_written() {
 /// What is done to a run that is otherwise legal, and what keeps it from a PASS then.
 type Flaw = (fn(&mut Case), &'static str);
 
-const FLAWS: [Flaw; 19] = [
+const FLAWS: [Flaw; 20] = [
     (
         |case| case.history.ended_at_us = None,
         "the history has no end: whoever wrote it was stopped",
@@ -69,6 +70,16 @@ const FLAWS: [Flaw; 19] = [
     (
         |case| case.evidence.faults[0].healed_us = None,
         "kill stock-db-primary: it was not seen to be healed",
+    ),
+    (
+        |case| {
+            case.evidence.faults[0].held = Some(Held {
+                planned_ms: 15_000,
+                seen_ms: 1_230,
+                until: HeldUntil::Gone,
+            });
+        },
+        "kill stock-db-primary: held 1.2 of 15 s, then it was gone",
     ),
     (
         |case| case.budgets.ok_before_min = 1_000_000,

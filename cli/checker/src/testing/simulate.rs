@@ -130,6 +130,7 @@ fn evidence(load_us: u64) -> Evidence {
             seen: vec!["die event".to_owned(), "new task".to_owned()],
             missing: Vec::new(),
             healed_us: Some(load_us * 2 / 3),
+            held: None,
             writable_us: None,
             expected: Expected::default(),
         }],

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use protocol::failpoint::Failpoint;
 use serde::{Deserialize, Serialize};
 
+use super::limit::{BitLimit, CpuLimit};
 use crate::units::human;
 
 /// What a fault does.
@@ -57,11 +58,17 @@ pub enum Hold {
     /// Its TCP connections are reset, and so is each new one.
     Reset,
     /// It sends no faster than this.
-    Bandwidth { bits_per_s: u64 },
+    Bandwidth {
+        #[serde(flatten)]
+        to: BitLimit,
+    },
     /// What it sends arrives later by this much.
     Delay { ms: u64 },
-    /// It gets no more than so many thousandths of a processor.
-    Throttle { milli_cpus: u64 },
+    /// It gets no more of the processors than this.
+    Throttle {
+        #[serde(flatten)]
+        to: CpuLimit,
+    },
     /// Its volume has no room left; so has the volume of the task that takes its place.
     FillDisk,
 }
@@ -187,9 +194,9 @@ impl Hold {
     fn amount(&self) -> Option<String> {
         match self {
             Self::Loss { per_mille } => Some(format!("{}%", f64::from(*per_mille) / 10.0)),
-            Self::Bandwidth { bits_per_s } => Some(crate::units::bit_rate(*bits_per_s)),
+            Self::Bandwidth { to } => Some(to.to_string()),
             Self::Delay { ms } => Some(human(Duration::from_millis(*ms))),
-            Self::Throttle { milli_cpus } => Some(crate::units::cpus(*milli_cpus)),
+            Self::Throttle { to } => Some(to.to_string()),
             Self::Pause | Self::Isolate | Self::Partition { .. } | Self::Reset | Self::FillDisk => {
                 None
             }
@@ -350,8 +357,10 @@ mod tests {
     #[rstest]
     #[case(hold(Hold::Pause), "pause order.1")]
     #[case(hold(Hold::Loss { per_mille: 300 }), "loss 30% on order.1")]
-    #[case(hold(Hold::Bandwidth { bits_per_s: 1_000_000 }), "bandwidth 1mbit on order.1")]
-    #[case(hold(Hold::Throttle { milli_cpus: 50 }), "throttle 0.05cpu on order.1")]
+    #[case(hold(Hold::Bandwidth { to: BitLimit::BitsPerS(1_000_000) }), "bandwidth 1mbit on order.1")]
+    #[case(hold(Hold::Bandwidth { to: BitLimit::PercentOfNow(25) }), "bandwidth 25% of now on order.1")]
+    #[case(hold(Hold::Throttle { to: CpuLimit::MilliCpus(50) }), "throttle 0.05cpu on order.1")]
+    #[case(hold(Hold::Throttle { to: CpuLimit::PercentOfNow(25) }), "throttle 25% of now on order.1")]
     #[case(hold(Hold::FillDisk), "fill-disk order.1")]
     #[case(
         hold(Hold::Partition { with: "stock".to_owned(), way: Way::Both }),
@@ -362,5 +371,13 @@ mod tests {
         assert_eq!(action.to_string(), name);
         let text = serde_json::to_string(&action).unwrap();
         assert_eq!(serde_json::from_str::<Action>(&text).unwrap(), action);
+    }
+
+    #[test]
+    fn a_plan_of_before_limits_were_parts_of_now_still_reads() {
+        let text = r#"{"hold":{"bandwidth":{"bits_per_s":512000}},"target":"order.1","count":"default","for_ms":20000}"#;
+        let action: Action = serde_json::from_str(text).unwrap();
+        assert_eq!(action.to_string(), "bandwidth 512kbit on order.1");
+        assert_eq!(serde_json::to_string(&action).unwrap(), text);
     }
 }

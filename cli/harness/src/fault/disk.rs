@@ -1,9 +1,19 @@
-//! What is done on a task's volume: scripts for a helper that has the volume too. Pure.
+//! What is done on a task's volume: scripts for a helper that has the volume too.
 //!
 //! The filler takes every block, and goes on taking those that the task gives back, until its guard is gone.
 
+use bollard::{errors::Error as DockerError, query_parameters::ContainerArchiveInfoOptions};
+
+use crate::{
+    cluster::Cluster,
+    error::{Error, Result},
+};
+
 /// The largest volume that is filled, in bytes: one of the host's own size would take the host down with it.
 pub(crate) const FILL_MAX: u64 = 16 << 30;
+
+/// Less than that is no room: nothing can be written any more.
+const NO_ROOM_BYTES: u64 = 4096;
 
 /// The filler's file on the volume.
 const FILLER: &str = ".webshop-fill";
@@ -14,8 +24,9 @@ pub(super) struct Scripts {
     /// Prints how many bytes the volume's filesystem has.
     pub(super) size: String,
     pub(super) apply: String,
-    /// Prints how many bytes are free.
-    pub(super) free: String,
+    /// Prints `there` and how many bytes are free, or `gone` where it is no longer filled. What the task gives back is
+    /// given a second to be taken.
+    pub(super) look: String,
     /// May be run again, and fails if something is left.
     pub(super) undo: String,
 }
@@ -36,9 +47,55 @@ pub(super) fn scripts(volume: &str) -> Scripts {
              flock /run/lock/fill sh -c \"{fill}; {block}\"; sleep 0.1\ndone' >&- 2>&- <&- &\n\
              until [ $(stat -f -c %a {place}) -eq 0 ]; do sleep 0.1; done"
         ),
-        free: blocks("%a"),
+        look: format!(
+            "for again in 1 2 3 4 5 6 7 8 9 10; do\n\
+             [ -e /run/filling ] && [ -e {file} ] || {{ echo gone; exit 0; }}\n\
+             free=$(stat -f -c %a {place}) && size=$(stat -f -c %S {place}) || exit 1\n\
+             [ $((free * size)) -lt {NO_ROOM_BYTES} ] && {{ echo there $((free * size)); exit 0; }}\n\
+             sleep 0.1\ndone\necho gone"
+        ),
         undo: format!("flock /run/lock/fill rm -f /run/filling {file} && [ ! -e {file} ]"),
     }
+}
+
+/// A volume, as a container has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mounted {
+    /// The volume's name.
+    pub(super) volume: String,
+    /// Where it is in the container.
+    pub(super) place: String,
+}
+
+/// Those of a container's volumes that are filled, whoever filled them: the filler's file is there. A container that has
+/// ended has none.
+///
+/// # Errors
+/// The engine does not answer.
+pub(super) async fn filled(
+    cluster: &Cluster,
+    container: &str,
+    mounted: &[Mounted],
+) -> Result<Vec<String>> {
+    let docker = cluster.engine.docker();
+    let mut filled = Vec::new();
+    for Mounted { volume, place } in mounted {
+        let options = ContainerArchiveInfoOptions {
+            path: format!("{place}/{FILLER}"),
+        };
+        match docker
+            .get_container_archive_info(container, Some(options))
+            .await
+        {
+            Ok(_there) => filled.push(volume.clone()),
+            // Of the file or of the container: what is asked for with HEAD has no words.
+            Err(DockerError::DockerResponseServerError {
+                status_code: 404, ..
+            }) => {}
+            Err(error) => return Err(Error::docker(format!("look at {volume}"), error)),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]

@@ -37,6 +37,13 @@ pub(super) async fn disarm(
     Ok(armed)
 }
 
+/// The failpoint that is armed in the container, if any.
+pub(super) async fn at(cluster: &Cluster, container: &str, task: &str) -> Result<Option<String>> {
+    armed(cluster, container)
+        .await
+        .map_err(|error| Error::docker(format!("look for a failpoint of {task}"), error))
+}
+
 async fn tell(cluster: &Cluster, container: &str, text: &str) -> Result<(), DockerError> {
     let docker = cluster.engine.docker();
     let options = UploadToContainerOptions {

@@ -1,8 +1,12 @@
 //! Ends every fault of a stack, whoever left it: the engine and the labels of helpers say what there is.
 
-use futures_util::future::LocalBoxFuture;
+use bollard::models::MountPoint;
+use futures_util::{StreamExt as _, TryStreamExt as _, future::LocalBoxFuture, stream};
 
-use super::{failpoint, helper, hold};
+use super::{
+    disk::{self, Mounted},
+    failpoint, helper, hold,
+};
 use crate::{
     cluster::Cluster,
     error::Result,
@@ -10,36 +14,78 @@ use crate::{
     stack::{self, NAMESPACE_LABEL, label_filter},
 };
 
-/// Faults that are on the stack now, each in a few words.
+/// Looks at so many containers at a time.
+const AT_ONCE: usize = 8;
+
+/// Faults that are on the stack now, whoever left them and of every kind, each in a few words.
 ///
 /// # Errors
 /// The engine does not answer.
 pub async fn present(cluster: &Cluster) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for left in helper::left(cluster).await? {
+    let helpers = helper::left(cluster).await?;
+    for left in &helpers {
         found.push(format!("{} ({})", left.fault, left.task));
     }
     for container in containers(cluster, "paused").await? {
         found.push(format!("{} is paused", container.task));
     }
-    for container in containers(cluster, "running").await? {
-        if hold::is_throttled(cluster, &container.id).await? {
-            found.push(format!("{} is throttled", container.task));
-        }
+    let running = containers(cluster, "running").await?;
+    let looks = stream::iter(&running).map(|container| inside(cluster, container));
+    let inside: Vec<Vec<Inside>> = looks.buffered(AT_ONCE).try_collect().await?;
+    for (container, faults) in running.iter().zip(inside) {
+        // A volume that a helper fills is named already, by its fault.
+        let named = |fault: &&Inside| {
+            let filled = matches!(fault, Inside::Full(_));
+            !(filled && helpers.iter().any(|left| left.task == container.task))
+        };
+        let new = faults.iter().filter(named);
+        found.extend(new.map(|fault| fault.of(&container.task)));
     }
     Ok(found)
 }
 
-/// Containers of the stack that are paused: a fault that Swarm does not see.
-///
-/// # Errors
-/// The engine does not answer.
-pub async fn paused(cluster: &Cluster) -> Result<Vec<String>> {
-    Ok(containers(cluster, "paused")
-        .await?
-        .into_iter()
-        .map(|container| container.task)
-        .collect())
+/// A fault that needs no helper to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Inside {
+    Throttled,
+    Armed(String),
+    /// The volume's name.
+    Full(String),
+}
+
+impl Inside {
+    fn of(&self, task: &str) -> String {
+        match self {
+            Self::Throttled => format!("{task} is throttled"),
+            Self::Armed(point) => format!("{task} is to crash at {point}"),
+            Self::Full(volume) => format!("{task} has a filled volume {volume}"),
+        }
+    }
+}
+
+/// The faults in a running container. One that ended meanwhile has none.
+async fn inside(cluster: &Cluster, container: &Container) -> Result<Vec<Inside>> {
+    let Container {
+        id,
+        task,
+        image,
+        volumes,
+    } = container;
+    let mut found = Vec::new();
+    if hold::is_throttled(cluster, id).await? {
+        found.push(Inside::Throttled);
+    }
+    if is_test_image(image) {
+        found.extend(failpoint::at(cluster, id, task).await?.map(Inside::Armed));
+    }
+    found.extend(
+        disk::filled(cluster, id, volumes)
+            .await?
+            .into_iter()
+            .map(Inside::Full),
+    );
+    Ok(found)
 }
 
 /// Ends every fault of the stack, whoever left it. Says what it did; nothing to do is fine.
@@ -61,10 +107,20 @@ async fn heal(cluster: &Cluster) -> Result<Vec<String>> {
         left.undo(cluster).await?;
         done.push(format!("ended {} ({})", left.fault, left.task));
     }
-    for Container { id, task, image } in containers(cluster, "running").await? {
+    for Container {
+        id,
+        task,
+        image,
+        volumes,
+    } in containers(cluster, "running").await?
+    {
         if hold::is_throttled(cluster, &id).await? {
             hold::unthrottle(cluster, &id, &task).await?;
             done.push(format!("ended the throttling of {task}"));
+        }
+        for volume in disk::filled(cluster, &id, &volumes).await? {
+            hold::empty(cluster, &id, &task, &volume).await?;
+            done.push(format!("emptied the volume {volume} of {task}"));
         }
         if is_test_image(&image)
             && let Some(point) = failpoint::disarm(cluster, &id, &task).await?
@@ -81,6 +137,7 @@ struct Container {
     /// The name of its task.
     task: String,
     image: String,
+    volumes: Vec<Mounted>,
 }
 
 /// The stack's containers in that state.
@@ -96,7 +153,19 @@ async fn containers(cluster: &Cluster, status: &str) -> Result<Vec<Container>> {
                 id: container.id?,
                 task: container.labels?.get(TASK)?.clone(),
                 image: container.image.unwrap_or_default(),
+                volumes: mounted(container.mounts.unwrap_or_default()),
             })
         })
         .collect())
+}
+
+fn mounted(mounts: Vec<MountPoint>) -> Vec<Mounted> {
+    let volume = |mount: MountPoint| {
+        // What is mounted from the host has no name.
+        Some(Mounted {
+            volume: mount.name.filter(|name| !name.is_empty())?,
+            place: mount.destination?,
+        })
+    };
+    mounts.into_iter().filter_map(volume).collect()
 }

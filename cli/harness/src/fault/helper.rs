@@ -9,6 +9,7 @@ use bollard::{
     query_parameters::{CreateContainerOptions, RemoveContainerOptions, StartContainerOptions},
 };
 
+use super::container::{self, State};
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
@@ -184,7 +185,7 @@ impl Helper {
         })
     }
 
-    /// Ends it. One that is gone is fine.
+    /// Ends it. One that is gone, or is being removed, is fine.
     pub(crate) async fn remove(&self, cluster: &Cluster) -> Result<()> {
         let options = RemoveContainerOptions {
             force: true,
@@ -192,13 +193,44 @@ impl Helper {
             ..RemoveContainerOptions::default()
         };
         let docker = cluster.engine.docker();
-        match docker.remove_container(&self.id, Some(options)).await {
-            Ok(())
-            | Err(DockerError::DockerResponseServerError {
-                status_code: 404 | 409,
-                ..
-            }) => Ok(()),
-            Err(error) => Err(Error::docker("remove a helper of a fault", error)),
+        let Err(error) = docker.remove_container(&self.id, Some(options)).await else {
+            return Ok(());
+        };
+        let failed = |error| Err(Error::docker("remove a helper of a fault", error));
+        match &error {
+            error if container::is_no_container(error) => Ok(()),
+            DockerError::DockerResponseServerError {
+                status_code: 409, ..
+            } if container::state(cluster, &self.id).await? == State::Ended => Ok(()),
+            _ => failed(error),
+        }
+    }
+}
+
+impl Beside<'_> {
+    /// Undoes the fault from a new helper. A task that has ended took along what was in its network.
+    ///
+    /// # Errors
+    /// The engine refused, or something of the fault is left.
+    pub(super) async fn undo_anew(&self, cluster: &Cluster, volumes: &[String]) -> Result<()> {
+        let helper = if volumes.is_empty() {
+            Helper::in_network(cluster, self).await
+        } else {
+            Helper::with_volumes(cluster, self, volumes).await
+        };
+        match helper {
+            Ok(helper) => {
+                let undone = helper.run(cluster, self.undo, &[]).await;
+                helper.remove(cluster).await?;
+                undone.map(drop)
+            }
+            Err(error) => {
+                let in_network = volumes.is_empty();
+                if in_network && container::state(cluster, self.container).await? == State::Ended {
+                    return Ok(());
+                }
+                Err(error)
+            }
         }
     }
 }
@@ -271,23 +303,7 @@ impl Left {
                 container: &self.container,
                 undo: &self.undo,
             };
-            let other = if self.volumes.is_empty() {
-                Helper::in_network(cluster, &beside).await
-            } else {
-                Helper::with_volumes(cluster, &beside, &self.volumes).await
-            };
-            match other {
-                Ok(other) => {
-                    let undone = other.run(cluster, &self.undo, &[]).await;
-                    other.remove(cluster).await?;
-                    undone?;
-                }
-                // The engine says so of a container that it does not have, or that does not run.
-                Err(error) if matches!(error.status(), Some(404 | 409 | 500)) => {
-                    tracing::debug!(%error, task = self.task, "the faulty task is gone");
-                }
-                Err(error) => return Err(error),
-            }
+            beside.undo_anew(cluster, &self.volumes).await?;
         }
         self.helper.remove(cluster).await
     }

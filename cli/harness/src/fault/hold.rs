@@ -2,18 +2,16 @@
 
 use std::net::IpAddr;
 
-use bollard::{
-    errors::Error as DockerError,
-    models::{ContainerInspectResponse, ContainerUpdateBody},
-    query_parameters::{InspectContainerOptions, StatsOptions},
-};
-use futures_util::StreamExt as _;
+use bollard::{errors::Error as DockerError, models::ContainerUpdateBody};
 
 use super::{
     action::Hold,
+    container::{self, State},
     disk, ending,
     helper::{Beside, Helper},
-    network::{self, LINKS, Scripts},
+    network::{self, LINKS, Scripts, Where},
+    now::{self, Now},
+    tenure::{Ended, Place},
 };
 use crate::{
     cluster::Cluster,
@@ -26,20 +24,25 @@ use crate::{
 const CPU_PERIOD_US: i64 = 100_000;
 /// Takes a quota away again; 0 would mean to leave it as it is.
 const NO_QUOTA: i64 = -1;
-/// Less than that is no room: nothing can be written any more.
-const BLOCK_BYTES: u64 = 4096;
+/// What a kernel is tried with where the amount is not known before the injection.
+const NOMINAL_BITS_PER_S: u64 = 1_000_000;
 
 /// A fault on a task.
 #[derive(Debug)]
 pub(super) struct OnTask {
     task: Running,
+    /// What the fault is called.
+    fault: String,
     means: Means,
+    /// What its amount came to, where it was a part of what was measured.
+    amount: Option<String>,
 }
 
 #[derive(Debug)]
 enum Means {
     Frozen,
     Throttled {
+        quota_us: i64,
         periods_before: u64,
     },
     Network {
@@ -48,8 +51,33 @@ enum Means {
     },
     Filled {
         helper: Helper,
+        volume: String,
         scripts: disk::Scripts,
     },
+}
+
+/// What one look at a fault found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) place: Place,
+    /// What shows that it is in effect; nothing where nothing does yet.
+    pub(super) effect: Option<String>,
+}
+
+impl Look {
+    fn gone(ended: Ended) -> Self {
+        Self {
+            place: Place::Gone(ended),
+            effect: None,
+        }
+    }
+
+    fn there(effect: Option<String>) -> Self {
+        Self {
+            place: Place::There,
+            effect,
+        }
+    }
 }
 
 /// Refuses what cannot be done to these tasks, before anything is.
@@ -70,8 +98,12 @@ pub(super) async fn require(cluster: &Cluster, hold: &Hold, victims: &[Victim]) 
 /// # Errors
 /// [`Error::Kernel`] where it cannot.
 pub(crate) async fn probe(cluster: &Cluster, hold: &Hold) -> Result<()> {
-    let nobody = [IpAddr::from([192, 0, 2, 1])];
-    let Some(scripts) = network::scripts(hold, "probe", &nobody) else {
+    let nobody = Where {
+        id: "probe",
+        others: &[IpAddr::from([192, 0, 2, 1])],
+        sent_bits_per_s: NOMINAL_BITS_PER_S,
+    };
+    let Some(scripts) = network::scripts(hold, nobody) else {
         return Ok(());
     };
     let helper = Helper::alone(cluster).await?;
@@ -90,7 +122,8 @@ pub(crate) async fn probe(cluster: &Cluster, hold: &Hold) -> Result<()> {
 }
 
 impl OnTask {
-    /// Puts it on a task. `fault` is what it is called, `others` the addresses of a partition's other side.
+    /// Puts it on a task. `fault` is what it is called, `others` the addresses of a partition's other side, `now` what the
+    /// task was just seen to use, where the amount is a part of that.
     ///
     /// # Errors
     /// The engine refused, or the kernel did; then nothing of it is left on the task.
@@ -100,43 +133,82 @@ impl OnTask {
         task: &Running,
         fault: &str,
         others: &[IpAddr],
+        now: Now,
     ) -> Result<Self> {
         let id = format!("{:08x}", rand::random::<u32>());
-        let means = match (hold, network::scripts(hold, &id, others)) {
+        let at = Where {
+            id: &id,
+            others,
+            sent_bits_per_s: now.sent_bits_per_s,
+        };
+        let means = match (hold, network::scripts(hold, at)) {
             (_, Some(scripts)) => network(cluster, task, fault, scripts).await?,
-            (Hold::Throttle { milli_cpus }, None) => throttle(cluster, task, *milli_cpus).await?,
+            (Hold::Throttle { to }, None) => {
+                throttle(cluster, task, to.of(now.used_milli_cpus)).await?
+            }
             (Hold::FillDisk, None) => fill(cluster, task, fault).await?,
             (_, None) => freeze(cluster, task).await?,
         };
         Ok(Self {
             task: task.clone(),
+            fault: fault.to_owned(),
             means,
+            amount: now::told(hold, now),
         })
     }
 
-    /// What shows that it is in effect; nothing where nothing does yet.
-    pub(super) async fn seen(&self, cluster: &Cluster) -> Result<Option<String>> {
+    /// Looks whether it is still in its place, and what shows its effect.
+    ///
+    /// # Errors
+    /// There is no answer, or none that can be read.
+    pub(super) async fn look(&self, cluster: &Cluster) -> Result<Look> {
         let name = self.task.name();
-        Ok(match &self.means {
-            Means::Frozen => is_frozen(cluster, &self.task.container)
-                .await?
-                .then(|| format!("the processes of {name} stood still")),
-            Means::Throttled { periods_before } => {
-                let periods = throttled_periods(cluster, &self.task).await?;
+        let state = container::state(cluster, &self.task.container).await?;
+        let runs = match state {
+            State::Runs { paused, quota_us } => Some((paused, quota_us)),
+            State::Ended => None,
+        };
+        match (&self.means, runs) {
+            // A full volume is full for whoever takes the task's place.
+            (
+                Means::Filled {
+                    helper, scripts, ..
+                },
+                _,
+            ) => {
+                let told = ask(cluster, helper, &scripts.look).await?;
+                Ok(told.look(|free| Some(format!("{free} bytes of {name}'s volume were free"))))
+            }
+            (_, None) => Ok(Look::gone(Ended::Task)),
+            (Means::Frozen, Some((paused, _))) => Ok(if paused {
+                Look::there(Some(format!("the processes of {name} stood still")))
+            } else {
+                Look::gone(Ended::Fault)
+            }),
+            (Means::Throttled { quota_us, .. }, Some((_, now))) if now != Some(*quota_us) => {
+                Ok(Look::gone(Ended::Fault))
+            }
+            (Means::Throttled { periods_before, .. }, Some(_)) => {
+                let periods = now::throttled_periods(cluster, &self.task).await?;
                 let more = periods.saturating_sub(*periods_before);
-                (more > 0)
-                    .then(|| format!("{name} was held back in {more} periods of its processor"))
+                let effect = format!("{name} was held back in {more} periods of its processor");
+                Ok(Look::there((more > 0).then(|| self.with_amount(effect))))
             }
-            Means::Network { helper, scripts } => {
-                let said = helper.run(cluster, &scripts.count, &[]).await?;
-                let packets = number(&said);
-                (packets > 0).then(|| format!("{packets} packets of {name} {}", scripts.done))
+            (Means::Network { helper, scripts }, Some(_)) => {
+                let told = ask(cluster, helper, &scripts.look).await?;
+                Ok(told.look(|packets| {
+                    let effect = format!("{packets} packets of {name} {}", scripts.done);
+                    (packets > 0).then(|| self.with_amount(effect))
+                }))
             }
-            Means::Filled { helper, scripts } => {
-                let free = number(&helper.run(cluster, &scripts.free, &[]).await?);
-                (free < BLOCK_BYTES).then(|| format!("{free} bytes of {name}'s volume were free"))
-            }
-        })
+        }
+    }
+
+    fn with_amount(&self, effect: String) -> String {
+        match &self.amount {
+            Some(amount) => format!("{effect} ({amount})"),
+            None => effect,
+        }
     }
 
     /// Ends it, and looks that nothing of it is left.
@@ -147,15 +219,77 @@ impl OnTask {
                 unthrottle(cluster, &self.task.container, &self.task.name()).await
             }
             Means::Network { helper, scripts } => {
-                helper.run(cluster, &scripts.undo, &[]).await?;
-                helper.remove(cluster).await
+                self.undo(cluster, helper, &scripts.undo, &[]).await
             }
-            Means::Filled { helper, scripts } => {
-                helper.run(cluster, &scripts.undo, &[]).await?;
-                helper.remove(cluster).await
+            Means::Filled {
+                helper,
+                volume,
+                scripts,
+            } => {
+                let volumes = std::slice::from_ref(volume);
+                self.undo(cluster, helper, &scripts.undo, volumes).await
             }
         }
     }
+
+    /// Undoes it from its helper, or from another one where somebody ended that.
+    async fn undo(
+        &self,
+        cluster: &Cluster,
+        helper: &Helper,
+        undo: &str,
+        volumes: &[String],
+    ) -> Result<()> {
+        if let Err(error) = helper.run(cluster, undo, &[]).await {
+            if container::state(cluster, helper.id()).await? != State::Ended {
+                return Err(error);
+            }
+            let beside = Beside {
+                fault: &self.fault,
+                task: &self.task.name(),
+                container: &self.task.container,
+                undo,
+            };
+            beside.undo_anew(cluster, volumes).await?;
+        }
+        helper.remove(cluster).await
+    }
+}
+
+/// What a script told that looks at a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    There(u64),
+    Gone(Ended),
+}
+
+impl Told {
+    fn look(self, effect: impl FnOnce(u64) -> Option<String>) -> Look {
+        match self {
+            Self::There(number) => Look::there(effect(number)),
+            Self::Gone(ended) => Look::gone(ended),
+        }
+    }
+}
+
+/// Runs the look of a fault in its helper. A helper that has ended holds nothing any more that we could vouch for.
+async fn ask(cluster: &Cluster, helper: &Helper, look: &str) -> Result<Told> {
+    match helper.run(cluster, look, &[]).await {
+        Ok(said) => read(&said),
+        Err(error) => match container::state(cluster, helper.id()).await? {
+            State::Ended => Ok(Told::Gone(Ended::Helper)),
+            State::Runs { .. } => Err(error),
+        },
+    }
+}
+
+/// Reads `there 12` or `gone`.
+fn read(said: &str) -> Result<Told> {
+    let said = said.trim();
+    if said == "gone" {
+        return Ok(Told::Gone(Ended::Fault));
+    }
+    number(said.strip_prefix("there ").unwrap_or(said)).map(Told::There)
 }
 
 /// The volume that a task's data are on.
@@ -181,7 +315,7 @@ async fn require_bound(cluster: &Cluster, task: &Running) -> Result<()> {
     let helper = Helper::with_volumes(cluster, &beside, &volumes).await?;
     let size = helper.run(cluster, &disk::scripts(&volume).size, &[]).await;
     helper.remove(cluster).await?;
-    let size = number(&size?);
+    let size = number(&size?)?;
     if (1..=disk::FILL_MAX).contains(&size) {
         return Ok(());
     }
@@ -201,9 +335,30 @@ async fn fill(cluster: &Cluster, task: &Running, fault: &str) -> Result<Means> {
         container: &task.container,
         undo: &scripts.undo,
     };
-    let helper = Helper::with_volumes(cluster, &beside, &[volume]).await?;
+    let helper = Helper::with_volumes(cluster, &beside, std::slice::from_ref(&volume)).await?;
     apply(cluster, &helper, &name, &scripts.apply, &scripts.undo).await?;
-    Ok(Means::Filled { helper, scripts })
+    Ok(Means::Filled {
+        helper,
+        volume,
+        scripts,
+    })
+}
+
+/// Empties a volume whose filler nobody holds any more.
+pub(super) async fn empty(
+    cluster: &Cluster,
+    container: &str,
+    task: &str,
+    volume: &str,
+) -> Result<()> {
+    let scripts = disk::scripts(volume);
+    let beside = Beside {
+        fault: "fill-disk",
+        task,
+        container,
+        undo: &scripts.undo,
+    };
+    beside.undo_anew(cluster, &[volume.to_owned()]).await
 }
 
 /// Runs the script of a fault; where that fails, nothing of it is left.
@@ -226,9 +381,11 @@ async fn apply(
     Err(error)
 }
 
-/// What a script printed, 0 where that is no number.
-fn number(said: &str) -> u64 {
-    said.trim().parse().unwrap_or_default()
+/// The number that a script printed.
+fn number(said: &str) -> Result<u64> {
+    said.trim().parse().map_err(|error| Error::Fault {
+        reason: format!("`{}` should have been a number: {error}", said.trim()),
+    })
 }
 
 async fn network(
@@ -258,67 +415,62 @@ async fn freeze(cluster: &Cluster, task: &Running) -> Result<Means> {
     Ok(Means::Frozen)
 }
 
-/// Lets a frozen container go on; one that is gone or goes on already is fine.
+/// Lets a frozen container go on; one that has ended or goes on already is fine.
 pub(super) async fn thaw(cluster: &Cluster, container: &str, task: &str) -> Result<()> {
     let docker = cluster.engine.docker();
-    match docker.unpause_container(container).await {
-        Ok(()) => Ok(()),
-        Err(error) => match is_frozen(cluster, container).await {
-            Ok(false) => Ok(()),
-            _ => Err(Error::docker(format!("unpause {task}"), error)),
-        },
+    let Err(error) = docker.unpause_container(container).await else {
+        return Ok(());
+    };
+    match container::state(cluster, container).await? {
+        State::Ended | State::Runs { paused: false, .. } => Ok(()),
+        State::Runs { paused: true, .. } => Err(Error::docker(format!("unpause {task}"), error)),
     }
-}
-
-async fn is_frozen(cluster: &Cluster, container: &str) -> Result<bool> {
-    let found = inspect(cluster, container).await?;
-    let state = found.and_then(|found| found.state);
-    Ok(state.and_then(|state| state.paused) == Some(true))
 }
 
 async fn throttle(cluster: &Cluster, task: &Running, milli_cpus: u64) -> Result<Means> {
-    let periods_before = throttled_periods(cluster, task).await?;
+    let periods_before = now::throttled_periods(cluster, task).await?;
     let share = i64::try_from(milli_cpus).unwrap_or(i64::MAX);
-    let quota = share.saturating_mul(CPU_PERIOD_US / 1_000);
-    set_quota(cluster, &task.container, quota)
+    let quota_us = share.saturating_mul(CPU_PERIOD_US / 1_000);
+    set_quota(cluster, &task.container, quota_us)
         .await
         .map_err(|error| Error::docker(format!("throttle {}", task.name()), error))?;
-    Ok(Means::Throttled { periods_before })
+    Ok(Means::Throttled {
+        quota_us,
+        periods_before,
+    })
 }
 
-/// Gives a container all processors again; one that is gone is fine.
+/// Gives a container all processors again; one that has ended is fine.
 pub(super) async fn unthrottle(cluster: &Cluster, container: &str, task: &str) -> Result<()> {
-    let failed = |error| Error::docker(format!("end the throttling of {task}"), error);
-    match set_quota(cluster, container, NO_QUOTA).await {
-        Ok(()) => {}
-        Err(error) if is_gone(&error) => return Ok(()),
-        Err(error) => return Err(failed(error)),
+    let taken = set_quota(cluster, container, NO_QUOTA).await;
+    match (container::state(cluster, container).await?, taken) {
+        (State::Ended, _) => Ok(()),
+        (State::Runs { .. }, Err(error)) => Err(Error::docker(
+            format!("end the throttling of {task}"),
+            error,
+        )),
+        (State::Runs { quota_us: None, .. }, Ok(())) => Ok(()),
+        (
+            State::Runs {
+                quota_us: Some(_), ..
+            },
+            Ok(()),
+        ) => Err(Error::Fault {
+            reason: format!("{task} still has a quota of its processor"),
+        }),
     }
-    if is_throttled(cluster, container).await? {
-        let reason = format!("{task} still has a quota of its processor");
-        return Err(Error::Fault { reason });
-    }
-    Ok(())
 }
 
 /// Whether a container has a quota. No service of the stack has one of its own.
 pub(super) async fn is_throttled(cluster: &Cluster, container: &str) -> Result<bool> {
-    let found = inspect(cluster, container).await?;
-    let host = found.and_then(|found| found.host_config);
-    Ok(host
-        .and_then(|host| host.cpu_quota)
-        .is_some_and(|quota| quota > 0))
-}
-
-/// What the engine says of a container; nothing where it is gone.
-async fn inspect(cluster: &Cluster, container: &str) -> Result<Option<ContainerInspectResponse>> {
-    let options = None::<InspectContainerOptions>;
-    let docker = cluster.engine.docker();
-    match docker.inspect_container(container, options).await {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if is_gone(&error) => Ok(None),
-        Err(error) => Err(Error::docker("look at a container", error)),
-    }
+    let state = container::state(cluster, container).await?;
+    Ok(matches!(
+        state,
+        State::Runs {
+            quota_us: Some(_),
+            ..
+        }
+    ))
 }
 
 async fn set_quota(cluster: &Cluster, container: &str, quota_us: i64) -> Result<(), DockerError> {
@@ -334,31 +486,5 @@ async fn set_quota(cluster: &Cluster, container: &str, quota_us: i64) -> Result<
         .await
 }
 
-/// In how many periods the kernel has held the task's processes back since they started.
-async fn throttled_periods(cluster: &Cluster, task: &Running) -> Result<u64> {
-    let options = StatsOptions {
-        stream: false,
-        one_shot: true,
-    };
-    let stats = cluster
-        .engine
-        .docker()
-        .stats(&task.container, Some(options))
-        .next()
-        .await
-        .transpose()
-        .map_err(|error| Error::docker(format!("measure {}", task.name()), error))?;
-    Ok(stats
-        .and_then(|stats| stats.cpu_stats?.throttling_data?.throttled_periods)
-        .unwrap_or_default())
-}
-
-fn is_gone(error: &DockerError) -> bool {
-    matches!(
-        error,
-        DockerError::DockerResponseServerError {
-            status_code: 404 | 409,
-            ..
-        }
-    )
-}
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,8 @@ use super::action::{Hold, Way};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scripts {
     pub(super) apply: String,
-    /// Prints how many packets it has acted on.
-    pub(super) count: String,
+    /// Prints `there` and how many packets it has acted on, or `gone` where a part of it is no longer as it was applied.
+    pub(super) look: String,
     /// May be run again, and fails if something is left.
     pub(super) undo: String,
     /// What it does to a packet.
@@ -28,9 +28,20 @@ const TBF_LATENCY_MS: u32 = 400;
 /// is refilled by the kernel's timer.
 const TBF_BURST_MIN: u64 = 16 * 1024;
 
-/// The scripts for `hold`, or nothing where it is not done in the network. `id` tells this fault from others on the same
-/// task, in at most 20 characters; `others` are the addresses of a partition's other side.
-pub(super) fn scripts(hold: &Hold, id: &str, others: &[IpAddr]) -> Option<Scripts> {
+/// What the scripts of a fault are made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Where<'a> {
+    /// Tells this fault from others on the same task, in at most 20 characters.
+    pub(super) id: &'a str,
+    /// The addresses of a partition's other side.
+    pub(super) others: &'a [IpAddr],
+    /// What the task sends now, for a bandwidth that is a part of it.
+    pub(super) sent_bits_per_s: u64,
+}
+
+/// The scripts for `hold`, or nothing where it is not done in the network.
+pub(super) fn scripts(hold: &Hold, at: Where<'_>) -> Option<Scripts> {
+    let Where { id, others, .. } = at;
     let filter =
         |incoming: &[String], outgoing: &[String], done| Some(filter(id, incoming, outgoing, done));
     match hold {
@@ -61,7 +72,8 @@ pub(super) fn scripts(hold: &Hold, id: &str, others: &[IpAddr]) -> Option<Script
             let rule = |link: &str| format!("! {link} lo -p tcp -j REJECT --reject-with tcp-reset");
             filter(&[rule("-i")], &[pass, rule("-o")], "reset")
         }
-        Hold::Bandwidth { bits_per_s } => {
+        Hold::Bandwidth { to } => {
+            let bits_per_s = to.of(at.sent_bits_per_s);
             let burst = TBF_BURST_MIN.max(bits_per_s / 8 / 100);
             Some(queue(
                 &format!("tbf rate {bits_per_s}bit burst {burst} latency {TBF_LATENCY_MS}ms"),
@@ -82,7 +94,7 @@ pub(super) fn scripts(hold: &Hold, id: &str, others: &[IpAddr]) -> Option<Script
 fn filter(id: &str, incoming: &[String], outgoing: &[String], done: &'static str) -> Scripts {
     let mut apply = vec!["set -e".to_owned()];
     let mut undo = Vec::new();
-    let mut count = Vec::new();
+    let mut rows = Vec::new();
     for (hook, suffix, rules) in [("INPUT", "I", incoming), ("OUTPUT", "O", outgoing)] {
         let chain = format!("WS-{id}-{suffix}");
         apply.push(format!("iptables -w -N {chain}"));
@@ -92,24 +104,37 @@ fn filter(id: &str, incoming: &[String], outgoing: &[String], done: &'static str
                 .map(|rule| format!("iptables -w -A {chain} {rule}")),
         );
         apply.push(format!("iptables -w -I {hook} 1 -j {chain}"));
+        rows.push(format!(
+            "rows_{suffix}=$(iptables -w -nvxL {chain}) || exit 1"
+        ));
         undo.push(format!("iptables -w -D {hook} -j {chain} 2>&-"));
         undo.push(format!("iptables -w -F {chain} 2>&-"));
         undo.push(format!("iptables -w -X {chain} 2>&-"));
-        count.push(format!("iptables -w -nvxL {chain}"));
     }
     undo.push(format!(
         "rules=$(iptables -w -S) && case $rules in *WS-{id}-*) exit 1;; esac"
     ));
+    let rules = format!(
+        "rules=$(iptables -w -S) || exit 1\nrules=$(echo \"$rules\" | grep -F -- 'WS-{id}-')"
+    );
+    apply.push(format!("{rules}\n{KEEP}"));
     Scripts {
         apply: apply.join("\n"),
-        count: format!(
-            "{{ {}; }} | awk '$3 == \"DROP\" || $3 == \"REJECT\" {{ n += $1 }} END {{ print n + 0 }}'",
-            count.join("; ")
+        look: format!(
+            "{rules}\n{SAME_OR_GONE}\n{}\nprintf '%s\\n' \"$rows_I\" \"$rows_O\" \
+             | awk '$3 == \"DROP\" || $3 == \"REJECT\" {{ n += $1 }} END {{ print \"there\", n + 0 }}'",
+            rows.join("\n")
         ),
         undo: undo.join("\n"),
         done,
     }
 }
+
+/// Keeps `$rules` as those that were applied.
+const KEEP: &str = "[ -n \"$rules\" ] && echo \"$rules\" >/run/applied";
+/// Ends the look where `$rules` are not those that were applied.
+const SAME_OR_GONE: &str = "applied=$(cat /run/applied) || exit 1\n\
+                            [ \"$rules\" = \"$applied\" ] || { echo gone; exit 0; }";
 
 /// A queueing discipline on every link. `counted` is the sed script that finds the number in its statistics.
 fn queue(discipline: &str, counted: &str, done: &'static str) -> Scripts {
@@ -117,13 +142,20 @@ fn queue(discipline: &str, counted: &str, done: &'static str) -> Scripts {
         "links=${{{LINKS}:-$(ip -o link | sed -n 's/^[0-9]*: \\([^:@]*\\).*/\\1/p' | grep -vx lo)}}"
     );
     let kind = discipline.split(' ').next().unwrap_or_default();
+    // How many queues refer to it is no part of what was applied.
+    let rules = format!(
+        "rules=$(tc qdisc show) || exit 1\n\
+         rules=$(echo \"$rules\" | grep '^qdisc {kind} ' | sed 's/ refcnt [0-9]*//')"
+    );
     Scripts {
         apply: format!(
-            "set -e\n{links}\nfor link in $links; do tc qdisc add dev $link root {discipline}; done"
+            "set -e\n{links}\nfor link in $links; do tc qdisc add dev $link root {discipline}; done\n\
+             {rules}\n{KEEP}"
         ),
-        count: format!(
-            "{links}\nfor link in $links; do tc -s qdisc show dev $link root; done | sed -n '{counted}' \
-             | awk '{{ n += $1 }} END {{ print n + 0 }}'"
+        look: format!(
+            "{rules}\n{SAME_OR_GONE}\nstats=$(tc -s qdisc show) || exit 1\n\
+             echo \"$stats\" | sed -n '/^qdisc {kind} /,/^ Sent /{counted}' \
+             | awk '{{ n += $1 }} END {{ print \"there\", n + 0 }}'"
         ),
         undo: format!(
             "{links}\nfor link in $links; do tc qdisc del dev $link root 2>&-; done\n\
@@ -136,10 +168,19 @@ fn queue(discipline: &str, counted: &str, done: &'static str) -> Scripts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::limit::{BitLimit, CpuLimit};
+
+    fn at(others: &[IpAddr]) -> Where<'_> {
+        Where {
+            id: "7f",
+            others,
+            sent_bits_per_s: 8_000_000,
+        }
+    }
 
     fn of(hold: &Hold) -> Scripts {
         let others = ["10.0.1.7".parse().unwrap(), "10.0.1.8".parse().unwrap()];
-        scripts(hold, "7f", &others).unwrap()
+        scripts(hold, at(&others)).unwrap()
     }
 
     #[test]
@@ -153,7 +194,10 @@ mod tests {
              iptables -w -I INPUT 1 -j WS-7f-I\n\
              iptables -w -N WS-7f-O\n\
              iptables -w -A WS-7f-O ! -o lo -j DROP\n\
-             iptables -w -I OUTPUT 1 -j WS-7f-O"
+             iptables -w -I OUTPUT 1 -j WS-7f-O\n\
+             rules=$(iptables -w -S) || exit 1\n\
+             rules=$(echo \"$rules\" | grep -F -- 'WS-7f-')\n\
+             [ -n \"$rules\" ] && echo \"$rules\" >/run/applied"
         );
     }
 
@@ -181,16 +225,20 @@ mod tests {
                 .contains("--probability 0.300")
         );
         let slow = of(&Hold::Bandwidth {
-            bits_per_s: 1_000_000,
+            to: BitLimit::BitsPerS(1_000_000),
         });
         assert!(
             slow.apply
                 .contains("root tbf rate 1000000bit burst 16384 latency 400ms")
         );
         let fast = of(&Hold::Bandwidth {
-            bits_per_s: 1_000_000_000,
+            to: BitLimit::BitsPerS(1_000_000_000),
         });
         assert!(fast.apply.contains("burst 1250000"));
+        let quarter = of(&Hold::Bandwidth {
+            to: BitLimit::PercentOfNow(25),
+        });
+        assert!(quarter.apply.contains("root tbf rate 2000000bit "));
         assert!(
             of(&Hold::Delay { ms: 200 })
                 .apply
@@ -200,7 +248,10 @@ mod tests {
 
     #[test]
     fn nothing_is_done_in_the_network_for_a_frozen_task() {
-        assert_eq!(scripts(&Hold::Pause, "7f", &[]), None);
-        assert_eq!(scripts(&Hold::Throttle { milli_cpus: 50 }, "7f", &[]), None);
+        let throttle = Hold::Throttle {
+            to: CpuLimit::MilliCpus(50),
+        };
+        assert_eq!(scripts(&Hold::Pause, at(&[])), None);
+        assert_eq!(scripts(&throttle, at(&[])), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What proves that a fault took effect, that it is over, and that its target is back in its place. Pure: fed with looks.
 
-use checker::evidence::{Expected, FaultEvidence};
+use checker::evidence::{Expected, FaultEvidence, Held, HeldUntil};
 use protocol::db::Role;
 
 use super::{action::Action, keeper::Told};
@@ -215,19 +215,22 @@ impl Proof {
         let Some(before) = &self.victim.node else {
             return true;
         };
-        world
-            .databases
-            .iter()
-            .filter(|db| db.name == before.database)
-            .flat_map(|db| &db.nodes)
-            .filter(|node| node.name == self.victim.task.service)
-            .filter_map(|node| node.state.as_ref())
-            .any(|state| match state.role {
-                // One that has not yet heard of its successor is not back.
-                Role::Primary => self.promoted.is_none() || state.epoch > before.epoch,
-                Role::Standby => state.streaming,
-                Role::Promoting | Role::Starting | Role::Waiting => false,
-            })
+        let mut databases = world.databases.iter();
+        let Some(database) = databases.find(|db| db.name == before.database) else {
+            return false;
+        };
+        let primaries = database.primaries();
+        let nodes = database.nodes.iter();
+        let mut ours = nodes.filter(|node| node.name == self.victim.task.service);
+        ours.any(|node| match &node.state {
+            // One that has not yet heard of its successor is not back.
+            Some(state) if state.role == Role::Primary => {
+                primaries.contains(&state)
+                    && (self.promoted.is_none() || state.epoch > before.epoch)
+            }
+            Some(state) => state.role == Role::Standby && state.streaming,
+            None => false,
+        })
     }
 
     /// Whether everything has been seen that there is to see.
@@ -288,6 +291,7 @@ impl Proof {
                 told, replaced_us, ..
             } => {
                 seen.extend(told.seen.clone());
+                seen.extend(self.held().map(|held| held.to_string()));
                 if told.lifted_us.is_some() {
                     seen.push("lifted".to_owned());
                 } else if replaced_us.is_some() {
@@ -315,9 +319,30 @@ impl Proof {
             seen,
             missing: self.missing(world),
             healed_us: self.healed_us,
+            held: self.held(),
             writable_us: self.writable_us,
             expected: self.expected,
         }
+    }
+
+    /// For how long it was held; of one whose task ended before its keeper saw that, no longer than until then.
+    fn held(&self) -> Option<Held> {
+        let Effect::Hold {
+            told, replaced_us, ..
+        } = &self.effect
+        else {
+            return None;
+        };
+        let held = told.held?;
+        let Some(replaced_us) = replaced_us.filter(|_| told.lifted_us.is_none()) else {
+            return Some(held);
+        };
+        let until_us = replaced_us.saturating_sub(told.effective_us.unwrap_or(replaced_us));
+        Some(Held {
+            seen_ms: held.seen_ms.min(until_us / 1_000),
+            until: HeldUntil::TaskEnded,
+            ..held
+        })
     }
 }
 

@@ -399,7 +399,7 @@ fn roles(database: &Database) -> String {
         }
     };
     let others = database.nodes.iter().filter_map(|node| match &node.state {
-        Some(state) if state.role == Role::Primary => None,
+        Some(state) if primaries.contains(&state) => None,
         Some(state) if state.role == Role::Standby && !state.streaming => {
             Some(format!("{} standby without a stream", node.name))
         }

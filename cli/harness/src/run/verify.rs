@@ -18,7 +18,7 @@ use crate::{
     lock::{self, Holder, Lock},
     recorder::unix_ms,
     rundir::RunDir,
-    settle::settle,
+    settle::{Load, settle},
     snapshot::{self, Sample},
     stack::overview::Overview,
 };
@@ -77,7 +77,7 @@ async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> 
         doing: format!("webshop verify {}", dir.name()),
         run: dir.path().to_owned(),
     };
-    let _held = Lock::take(&lock_path, &stack.name, &holder)?;
+    let held = Lock::take(&lock_path, &stack.name, &holder)?;
     let client = client(cluster, &overview, CALL_TIMEOUT).await?;
     let agent = Agent::new(cluster);
 
@@ -87,7 +87,8 @@ async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> 
         });
     };
     phase("settle");
-    recorded.evidence.settle = settle(cluster, &agent, options.settle).await?;
+    let load = Load::of_history(&recorded.history, &held);
+    recorded.evidence.settle = settle(cluster, &agent, load, options.settle).await?;
     heal(&mut recorded);
     phase("verify");
     let direct_writes = recorded.evidence.direct_writes.is_some();

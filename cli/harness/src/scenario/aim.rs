@@ -47,9 +47,7 @@ impl Step {
                 measured(&it.target, it.count, it.length, it.share.place, hold)
             }),
             self.bandwidth.as_ref().map(|it| {
-                let hold = Hold::Bandwidth {
-                    bits_per_s: it.to.0,
-                };
+                let hold = Hold::Bandwidth { to: it.to.0 };
                 measured(&it.target, it.count, it.length, it.target.place, hold)
             }),
             self.delay.as_ref().map(|it| {
@@ -57,9 +55,7 @@ impl Step {
                 measured(&it.target, it.count, it.length, it.by.place, hold)
             }),
             self.throttle.as_ref().map(|it| {
-                let hold = Hold::Throttle {
-                    milli_cpus: it.to.0,
-                };
+                let hold = Hold::Throttle { to: it.to.0 };
                 measured(&it.target, it.count, it.length, it.target.place, hold)
             }),
         ];

@@ -59,7 +59,7 @@ impl Scenario {
             out,
             "\nThen the load stops, every fault is healed, the stack settles within {}, everything is \
              read twice {} apart, and each order is judged.",
-            self.settle.timeout, self.settle.stable_for
+            *self.settle.timeout, *self.settle.stable_for
         )?;
         self.write_demands(out)
     }

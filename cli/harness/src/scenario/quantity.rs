@@ -5,7 +5,13 @@ use std::{fmt, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{fault::action::Sides, units};
+use crate::{
+    fault::{
+        action::Sides,
+        limit::{BitLimit, CpuLimit, percent_of_now},
+    },
+    units,
+};
 
 /// A value that is written as text with its unit.
 pub trait Quantity: Sized {
@@ -227,24 +233,30 @@ impl fmt::Display for Number {
     }
 }
 
-/// Bits per second: `512kbit`, `1mbit`.
+/// Bits per second: `512kbit`, `1mbit`; or a part of what is sent at the moment of injection: `25% of now`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct BitRate(pub u64);
+pub struct BitRate(pub BitLimit);
 
 impl Quantity for BitRate {
     const NAME: &'static str = "BitRate";
-    const PATTERN: &'static str = "[0-9]+[kmg]?bit";
+    const PATTERN: &'static str = "([0-9]+[kmg]?bit|[1-9][0-9]?% of now)";
     const EXAMPLE: &'static str = "1mbit";
 
     fn read(text: &str) -> Result<Self, String> {
-        units::read_bit_rate(text).map(Self)
+        if let Some(percent) = percent_of_now(text) {
+            return percent.map(|percent| Self(BitLimit::PercentOfNow(percent)));
+        }
+        match units::read_bit_rate(text) {
+            Ok(bits_per_s) => Ok(Self(BitLimit::BitsPerS(bits_per_s))),
+            Err(reason) => Err(format!("{reason}, or \"25% of now\"")),
+        }
     }
 }
 
 impl fmt::Display for BitRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&units::bit_rate(self.0))
+        self.0.fmt(f)
     }
 }
 
@@ -269,27 +281,30 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A share of processors: `0.05cpu`, `2cpu`.
+/// A share of processors: `0.05cpu`, `2cpu`; or a part of what is used at the moment of injection: `25% of now`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Cpus(
-    /// In thousandths.
-    pub u64,
-);
+pub struct Cpus(pub CpuLimit);
 
 impl Quantity for Cpus {
     const NAME: &'static str = "Cpus";
-    const PATTERN: &'static str = r"[0-9]+(\.[0-9]+)?cpu";
+    const PATTERN: &'static str = r"([0-9]+(\.[0-9]+)?cpu|[1-9][0-9]?% of now)";
     const EXAMPLE: &'static str = "0.05cpu";
 
     fn read(text: &str) -> Result<Self, String> {
-        units::read_cpus(text).map(Self)
+        if let Some(percent) = percent_of_now(text) {
+            return percent.map(|percent| Self(CpuLimit::PercentOfNow(percent)));
+        }
+        match units::read_cpus(text) {
+            Ok(milli_cpus) => Ok(Self(CpuLimit::MilliCpus(milli_cpus))),
+            Err(reason) => Err(format!("{reason}, or \"25% of now\"")),
+        }
     }
 }
 
 impl fmt::Display for Cpus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&units::cpus(self.0))
+        self.0.fmt(f)
     }
 }
 
@@ -382,6 +397,28 @@ mod tests {
     #[case("90s")]
     fn a_span_is_written_as_it_was_read(#[case] text: &str) {
         assert_eq!(Span::read(text).unwrap().to_string(), text);
+    }
+
+    #[rstest]
+    #[case("25% of now")]
+    #[case("512kbit")]
+    fn a_bit_rate_is_fixed_or_a_part_of_now(#[case] text: &str) {
+        assert_eq!(BitRate::read(text).unwrap().to_string(), text);
+    }
+
+    #[rstest]
+    #[case("25% of now")]
+    #[case("0.05cpu")]
+    fn a_share_of_processors_is_fixed_or_a_part_of_now(#[case] text: &str) {
+        assert_eq!(Cpus::read(text).unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn a_part_of_now_that_limits_nothing_is_refused() {
+        for wrong in ["0% of now", "100% of now", "25 of now", "25%", "-1% of now"] {
+            assert!(BitRate::read(wrong).is_err(), "{wrong}");
+            assert!(Cpus::read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

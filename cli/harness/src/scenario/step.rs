@@ -166,7 +166,7 @@ pub struct Bandwidth {
     /// How many of the tasks that it names. One, or all where the name says so, unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<CountOf>,
-    /// No faster than that.
+    /// No faster than that: `1mbit`, or `25% of now`, of what the task's busiest link sends at the moment of injection.
     pub to: BitRate,
     /// How long it lasts.
     #[serde(rename = "for")]
@@ -198,7 +198,7 @@ pub struct Throttle {
     /// How many of the tasks that it names. One, or all where the name says so, unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<CountOf>,
-    /// No more than that.
+    /// No more than that: `0.05cpu`, or `25% of now`, of what the task uses at the moment of injection.
     pub to: Cpus,
     /// How long it lasts.
     #[serde(rename = "for")]

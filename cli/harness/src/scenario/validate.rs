@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use protocol::{db::Role, failpoint::Failpoint};
 
 use super::{
-    ImagesName, Scenario, VERSION,
+    ImagesName, Scenario, Settle, VERSION,
     aim::Aim,
     file::Mistake,
     place::{Place, Placed},
@@ -26,6 +26,7 @@ impl Scenario {
         self.check_head(&mut found);
         self.check_load(&mut found);
         self.check_timeline(&mut found, world);
+        self.check_settle(&mut found);
         self.check_evidence(&mut found);
         found.0.sort();
         found.0
@@ -189,6 +190,31 @@ impl Scenario {
                 "no new primary can come of a crash of a service",
                 "new_primary_within is for the primary of a database that has standbys",
             );
+        }
+    }
+
+    fn check_settle(&self, found: &mut Found) {
+        for (name, value, least, why) in [
+            (
+                "timeout",
+                self.settle.timeout,
+                Settle::TIMEOUT_MIN,
+                "a checkout may take its deadline, and the stack 30s after that",
+            ),
+            (
+                "stable_for",
+                self.settle.stable_for,
+                Settle::STABLE_FOR_MIN,
+                "two reads that are closer say nothing about rest",
+            ),
+        ] {
+            if *value < least {
+                found.say(
+                    value.place,
+                    format!("settle.{name} of {} is too short", *value),
+                    format!("at least {least}: {why}"),
+                );
+            }
         }
     }
 

@@ -24,8 +24,8 @@ use crate::{
 /// The seed of every run: a bug that was caught once is caught again.
 const SEED: u64 = 1;
 const LOAD: Span = Span::seconds(10);
-/// Some bugs keep the shop from ever coming to rest.
-const SETTLE: Span = Span::seconds(25);
+/// Some bugs keep the shop from ever coming to rest: no longer than a scenario must wait.
+const SETTLE: Span = Settle::TIMEOUT_MIN;
 
 /// A build that is to be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +231,7 @@ impl Mutant {
         scenario.data.users = self.users.into();
         if self.bug.is_some() {
             scenario.settle = Settle {
-                timeout: SETTLE,
+                timeout: SETTLE.into(),
                 ..Settle::default()
             };
         }

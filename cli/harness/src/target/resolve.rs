@@ -156,7 +156,7 @@ impl World {
     fn primary(&self, target: &Target, database: &str) -> Result<String> {
         let found = self.databases.iter().find(|known| known.name == database);
         match found
-            .map(Database::acknowledging)
+            .map(Database::primaries)
             .unwrap_or_default()
             .as_slice()
         {

@@ -5,6 +5,7 @@ mod browser;
 mod deploy;
 mod engine;
 mod fake;
+mod faults;
 mod flash_sale;
 mod generator;
 mod mock_shop;

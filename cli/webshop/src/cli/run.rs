@@ -74,6 +74,7 @@ Examples:
   webshop chaos --pause order-db-primary --for 20s
   webshop chaos --partition 'stock-db-primary..stock-db-standby' --kill redis
   webshop chaos --loss kafka-1=30% --throttle order.2=0.05cpu
+  webshop chaos --bandwidth kafka-leader:stock.commands='25% of now'
   webshop chaos --kill order --repeat 5 --every 20s
   webshop chaos --random --seed 1 --for 10m --verify
   webshop chaos --kill order-db-primary --dry-run
@@ -174,7 +175,7 @@ pub(crate) struct FaultArgs {
     #[arg(long, value_name = "TARGET")]
     pub(crate) reset: Vec<String>,
 
-    /// Let the target send no faster than that
+    /// Let the target send no faster than that, or than a part of what it sends just then: `TARGET="25% of now"`
     #[arg(long, value_name = "TARGET=1mbit")]
     pub(crate) bandwidth: Vec<Amount<BitRate>>,
 
@@ -182,7 +183,7 @@ pub(crate) struct FaultArgs {
     #[arg(long, value_name = "TARGET=200ms")]
     pub(crate) delay: Vec<Amount<Span>>,
 
-    /// Give the target no more of the processors than that
+    /// Give the target no more of the processors than that, or than a part of what it uses just then: `TARGET="25% of now"`
     #[arg(long, value_name = "TARGET=0.05cpu")]
     pub(crate) throttle: Vec<Amount<Cpus>>,
 

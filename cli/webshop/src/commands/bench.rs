@@ -13,7 +13,6 @@ use harness::Cluster;
 use harness::bench::{Bench, Search, Step, Sustained, plot, search};
 use harness::error::Error;
 use harness::recorder::unix_ms;
-use harness::run::plan::SettlePlan;
 use harness::run::{self, Report, Shape, verify};
 use harness::scenario::quantity::{Rate, Span};
 use harness::scenario::step::Step as Stretch;
@@ -171,7 +170,7 @@ impl Bencher<'_> {
     /// Has the run at a rate judged; `None` where what it took could not be read.
     async fn judge(&self, step: Step, report: Report) -> anyhow::Result<Option<Sustained>> {
         let Report { dir, work, .. } = report;
-        let judged = verify::verify(self.cluster, &dir, SettlePlan::default().into()).await?;
+        let judged = verify::verify(self.cluster, &dir, dir.plan()?.settle.into()).await?;
         let verdict = judged.judgement.verdict;
         if verdict != Verdict::Pass {
             self.session

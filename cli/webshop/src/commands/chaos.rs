@@ -10,7 +10,6 @@ use checker::evidence::FaultEvidence;
 use harness::error::Error;
 use harness::fault;
 use harness::recorder::unix_ms;
-use harness::run::plan::SettlePlan;
 use harness::run::{self, Prepared, Report};
 use harness::rundir::file_name;
 use harness::scenario::Scenario;
@@ -61,7 +60,7 @@ pub(crate) async fn run(args: Box<ChaosArgs>, session: Session) -> anyhow::Resul
             &session,
             &cluster,
             &report.dir,
-            SettlePlan::default().into(),
+            report.dir.plan()?.settle.into(),
         )
         .await;
     }

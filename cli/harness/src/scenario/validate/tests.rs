@@ -95,6 +95,22 @@ fn a_new_file_is_right_and_says_the_same_when_it_is_written_again() {
     "min_ok_checkouts: 9000",
     "9000 ok checkouts cannot be reached"
 )]
+#[case(
+    "evidence:",
+    "settle: { timeout: 59s }\nevidence:",
+    "13:20: settle.timeout of 59s is too short (at least 1m: "
+)]
+#[case(
+    "evidence:",
+    "settle: { timeout: 60s, stable_for: 999ms }\nevidence:",
+    "13:37: settle.stable_for of 999ms is too short (at least 1s: "
+)]
+#[case("evidence:", "settle: { timeout: 60s, stable_for: 1s }\nevidence:", "")]
+#[case(
+    "kill: { target: stock-db-primary }",
+    "bandwidth: { target: order.1, to: 100% of now, for: 5s }",
+    "`100% of now` is none of 1% to 99% of now"
+)]
 #[case("  - load: { for: 15s }\n", "", "")]
 #[case(
     "- wait: { until: stack_healthy, timeout: 60s }\n  - load: { for: 15s }",
@@ -350,4 +366,27 @@ fn damaged_files_are_refused_and_never_panic() {
         }
     }
     assert!(refused > 1000, "{refused}");
+}
+
+#[test]
+fn a_part_of_now_is_written_again_as_it_was_read_and_planned_and_explained() {
+    let text = template("example").replace(
+        "kill: { target: stock-db-primary }",
+        "bandwidth: { target: order.1, to: 25% of now, for: 5s }",
+    );
+    let text = text.replace(", new_primary_within: 10s", "");
+    let scenario = Scenario::parse(&text).unwrap();
+    assert_eq!(scenario.validate(&planned(Profile::Full)), []);
+    let again = scenario.to_yaml().unwrap();
+    assert_eq!(Scenario::parse(&again).unwrap(), scenario, "{again}");
+    assert!(jsonschema_of_steps().contains("% of now"));
+    let told = scenario.explain(7);
+    assert!(
+        told.contains("bandwidth 25% of now on order.1 for 5.0 s"),
+        "{told}"
+    );
+}
+
+fn jsonschema_of_steps() -> String {
+    serde_json::to_string(&schema()).unwrap()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harness::fault::action::{Sides, Way};
+use harness::fault::limit::{BitLimit, CpuLimit};
 use harness::scenario::quantity::{BitRate, Cpus, Share, Span, Spans};
 use harness::scenario::step::{Bandwidth, Held, Hit, Loss, Partition, Random, Step, Throttle};
 
@@ -58,7 +59,7 @@ fn faults() -> Vec<Step> {
         faults.push(loss(broker));
     }
     faults.extend([
-        // Only the leader sends enough to feel so narrow a way.
+        // Only the leader is sure to send enough to be held back.
         bandwidth("kafka-leader:stock.commands"),
         kill("redis"),
         pause("redis"),
@@ -153,7 +154,7 @@ fn bandwidth(target: &str) -> Step {
         bandwidth: Some(Bandwidth {
             target: target.to_owned().into(),
             count: None,
-            to: BitRate(1_000_000),
+            to: BitRate(BitLimit::PercentOfNow(25)),
             length: HELD.into(),
         }),
         ..Step::default()
@@ -165,7 +166,7 @@ fn throttle(target: &str) -> Step {
         throttle: Some(Throttle {
             target: target.to_owned().into(),
             count: None,
-            to: Cpus(50),
+            to: Cpus(CpuLimit::PercentOfNow(25)),
             length: HELD.into(),
         }),
         ..Step::default()

@@ -162,5 +162,11 @@ pub(super) fn typed(faults: &FaultArgs) -> String {
 }
 
 fn amount<T: std::fmt::Display>(verb: &str, Amount { target, amount }: &Amount<T>) -> String {
-    format!("--{verb} {target}={amount}")
+    let value = format!("{target}={amount}");
+    // As a shell wants it: `25% of now` is one word.
+    if value.contains(' ') {
+        format!("--{verb} '{value}'")
+    } else {
+        format!("--{verb} {value}")
+    }
 }

@@ -380,6 +380,7 @@ impl Shop {
                 seen: Vec::new(),
                 missing: Vec::new(),
                 healed_us: Some(effective_us + STEP_US).filter(|_| dice.percent(96)),
+                held: None,
                 writable_us: None,
                 expected: Expected::default(),
             });

@@ -4,6 +4,7 @@ use protocol::{ItemId, OrderId, UserId};
 
 use super::{ITEMS, USERS, World, busy_lane, open_saga, payment, taking};
 use crate::{
+    evidence::{Held, HeldUntil},
     outcome::Class,
     snapshot::{OrderRow, Snapshot},
     testing::Dice,
@@ -245,7 +246,7 @@ pub(super) fn befall_reading(world: &mut World, dice: &mut Dice) {
 
 /// A final read, or a client, sees something else than there is.
 fn misread_rows(world: &mut World, dice: &mut Dice, order: OrderId, which: usize) {
-    match dice.roll(26) {
+    match dice.roll(27) {
         0 => alter_one(world, which, |s| alter_credit(s, UserId(1), 1)),
         1 => alter_one(world, which, |s| {
             s.orders.retain(|row| row.order_id != order)
@@ -293,6 +294,16 @@ fn misread_rows(world: &mut World, dice: &mut Dice, order: OrderId, which: usize
         18 => {
             for fault in &mut world.evidence.faults {
                 fault.missing.push("a new task".to_owned());
+            }
+        }
+        26 => {
+            let seen_ms = dice.pick(&[0, 1_200, 14_499, 14_500, 15_000]);
+            for fault in &mut world.evidence.faults {
+                fault.held = Some(Held {
+                    planned_ms: 15_000,
+                    seen_ms,
+                    until: HeldUntil::Gone,
+                });
             }
         }
         19..=22 => misread(world, dice),
