@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use checker::{Budgets, evidence::Expected};
+use checker::{
+    Budgets,
+    evidence::{Expected, Planned},
+};
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -13,19 +16,25 @@ use crate::{
 };
 
 const FORMAT: &str = "webshop-plan";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Written before anything happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub format: String,
     pub version: u32,
+    /// The run's id: its directory's name when it was made. An older plan has none, and is refused by its version.
+    #[serde(default)]
+    pub run: String,
     /// The version of the program that made the run.
     pub webshop: String,
     pub name: String,
     /// The command, as a person would type it.
     pub command: String,
     pub stack: StackMark,
+    /// The nodes of each database, by the database's name.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, Vec<String>>,
     /// Decides every random choice of the run.
     #[serde(default)]
     pub seed: u64,
@@ -131,6 +140,9 @@ pub struct FaultPlan {
     /// or on the replicas of the same service.
     #[serde(default)]
     pub apart: bool,
+    /// Which of the plan's faults it is, from 0.
+    #[serde(default)]
+    pub place: usize,
 }
 
 impl FaultPlan {
@@ -176,11 +188,17 @@ impl Plan {
             load,
             direct_writes,
             baseline,
-            steps,
+            mut steps,
             settle,
             budgets,
         } = shape;
+        let faults = steps.iter_mut().filter_map(StepPlan::fault_mut);
+        for (place, fault) in faults.enumerate() {
+            fault.place = place;
+        }
         Self {
+            run: String::new(),
+            nodes: BTreeMap::new(),
             format: FORMAT.to_owned(),
             version: VERSION,
             webshop: env!("CARGO_PKG_VERSION").to_owned(),
@@ -208,6 +226,18 @@ impl Plan {
     /// The faults among the steps.
     pub fn faults(&self) -> impl Iterator<Item = &FaultPlan> {
         self.steps.iter().filter_map(StepPlan::fault)
+    }
+
+    /// What the parts of the run must agree with.
+    #[must_use]
+    pub fn planned(&self) -> Planned {
+        Planned {
+            run: self.run.clone(),
+            faults: self.faults().map(FaultPlan::name).collect(),
+            nodes: self.nodes.clone(),
+            direct_writes: self.direct_writes,
+            stable_ms: self.settle.stable_ms,
+        }
     }
 
     /// Whether it is a plan that this program can read.
