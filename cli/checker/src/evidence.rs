@@ -4,6 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+/// How many looks must agree on a role, a timeline or an identity. Nodes are not asked at one instant: in the middle of a
+/// failover, or just after a start, one look may put together what never was at the same time.
+pub(crate) const LOOKS_MIN: u32 = 2;
+
 /// What the plan says that the parts of a run must agree with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Planned {
@@ -236,8 +240,16 @@ pub struct SplitBrain {
     pub database: String,
     pub nodes: Vec<String>,
     pub at_us: u64,
-    /// How many looks in a row saw the same. One alone may have met a node in the middle of its change of roles.
+    /// How many looks in a row saw the same.
     pub looks: u32,
+}
+
+impl SplitBrain {
+    /// Whether it is certain: one look alone may have met a node in the middle of its change of roles.
+    #[must_use]
+    pub fn is_agreed(&self) -> bool {
+        self.looks >= LOOKS_MIN
+    }
 }
 
 #[cfg(test)]

@@ -170,6 +170,13 @@ pub async fn initial(agent: &Agent, run: &str) -> Result<Initial> {
     })
 }
 
+/// From when on the direct writes are read back: by their own names, for the clock that they are taken from may have been
+/// set back since the run began.
+fn since_us(initial: &Initial, acknowledged: &DirectWrites) -> i64 {
+    let writes = acknowledged.writes.iter().map(|write| write.sent_us);
+    writes.min().unwrap_or(initial.taken_at_us)
+}
+
 /// Reads back the direct writes of a run that the primaries hold.
 ///
 /// # Errors
@@ -179,10 +186,7 @@ pub async fn direct_writes(
     initial: &Initial,
     acknowledged: &DirectWrites,
 ) -> Result<Vec<DirectRow>> {
-    // By the writes' own names: the clock that they are taken from may have been set back since the run began.
-    let earliest = acknowledged.writes.iter().map(|write| write.sent_us).min();
-    let since_us = earliest.unwrap_or(initial.taken_at_us);
-    let databases = agent.direct_rows(since_us).await?;
+    let databases = agent.direct_rows(since_us(initial, acknowledged)).await?;
     let rows = databases.into_iter().flat_map(|database| {
         let rows = database.rows.into_iter();
         rows.map(move |(node, sent_us)| DirectRow {
@@ -293,7 +297,31 @@ fn node_view(node: &Node, digest: Option<&NodeDigest>) -> NodeView {
 
 #[cfg(test)]
 mod tests {
+    use checker::evidence::DirectWrite;
+
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_hides_no_direct_write() {
+        let initial = Initial {
+            taken_at_us: 900,
+            ..Initial::default()
+        };
+        let mut acknowledged = DirectWrites::default();
+        assert_eq!(since_us(&initial, &acknowledged), 900);
+        acknowledged.writes = [950, 120]
+            .map(|sent_us| DirectWrite {
+                database: "stock".to_owned(),
+                node: "stock-db-0".to_owned(),
+                timeline: 1,
+                sent_us,
+                boot: "b".to_owned(),
+                sent_at_us: 1,
+                acked_at_us: 2,
+            })
+            .to_vec();
+        assert_eq!(since_us(&initial, &acknowledged), 120);
+    }
 
     #[tokio::test]
     async fn a_log_end_that_is_missing_is_asked_for_again() {

@@ -3,6 +3,7 @@
 use self::fork::Fork;
 use super::{Finding, Looked, Scene};
 use crate::{
+    evidence::LOOKS_MIN,
     explain::seconds,
     snapshot::{DatabaseView, NodeView, Snapshot, Subject, TableDigest},
     verdict::Label,
@@ -15,15 +16,11 @@ mod fork;
 /// The databases of the shop: a final read that lacks one has not seen everything.
 const DATABASES: [&str; 3] = ["order", "payment", "stock"];
 
-/// How many looks must agree on a role, a timeline or an identity. Nodes are not asked at one instant: in the middle of a
-/// failover, or just after a start, one look may put together what never was at the same time.
-const LOOKS_MIN: u32 = 2;
-
 pub(super) fn check(scene: &Scene<'_>) -> Looked {
     let mut looked = Looked::default();
     for split in &scene.run.evidence.split_brains {
         let (nodes, at) = (split.nodes.join(" and "), seconds(split.at_us));
-        if split.looks < LOOKS_MIN {
+        if !split.is_agreed() {
             looked.undecided = Some(format!("{nodes} were both primary at one look, at {at}"));
             continue;
         }

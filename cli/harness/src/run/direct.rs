@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    coverage::{Coverage, Gap, Sight, UNHEARD_MAX},
+    coverage::{Coverage, Gap, Sight},
     heard::{Heard, Speaker},
 };
 use crate::{
@@ -39,6 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a writer may take to leave when it is told to.
 const LEAVE_MAX: Duration = Duration::from_secs(3);
 
+/// How long a writer may say nothing before it is begun again. It speaks every three seconds at the least.
+const SILENT_MAX: Duration = Duration::from_secs(5);
 /// The longest line that can be a writer's, in bytes.
 const LINE_MAX: usize = 4096;
 
@@ -222,7 +224,7 @@ impl Keeping {
         let silent = heard_at.map_or(writer.begun_at, |at| at.max(writer.begun_at));
         writer.container == task.container
             && !writer.reading.is_finished()
-            && silent.elapsed() <= UNHEARD_MAX
+            && silent.elapsed() <= SILENT_MAX
     }
 
     /// Moves the writers to where their nodes are now, and begins those again that broke off. Gives the nodes that could

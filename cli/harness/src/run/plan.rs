@@ -276,4 +276,22 @@ mod tests {
         let again = serde_json::to_string(&step).unwrap();
         assert_eq!(serde_json::from_str::<StepPlan>(&again).unwrap(), step);
     }
+
+    #[test]
+    fn a_plan_from_before_runs_had_ids_is_refused_by_its_version() {
+        let mut plan: Plan = serde_json::from_str(include_str!("../../tests/plan.json")).unwrap();
+        assert_eq!(plan.check(), Ok(()));
+        assert_eq!(plan.planned().faults, ["kill stock-db-primary"]);
+        assert_eq!(plan.planned().nodes["order"].len(), 3);
+        plan.version = 1;
+        let mut old = serde_json::to_value(&plan).unwrap();
+        for field in ["run", "nodes"] {
+            old.as_object_mut().unwrap().remove(field);
+        }
+        let old: Plan = serde_json::from_value(old).unwrap();
+        assert_eq!(
+            old.check().unwrap_err(),
+            "a plan of version 1; this program reads version 2"
+        );
+    }
 }

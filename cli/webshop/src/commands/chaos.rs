@@ -6,7 +6,7 @@ mod steps;
 use std::time::Duration;
 
 use checker::availability::{self, Recovery};
-use checker::evidence::FaultEvidence;
+use checker::evidence::{FaultEvidence, SplitBrain};
 use harness::error::Error;
 use harness::fault;
 use harness::recorder::unix_ms;
@@ -124,7 +124,8 @@ fn hits(prepared: &Prepared, args: &ChaosArgs) -> String {
 
 /// Without a verdict the exit code says no more than whether the fault is proved.
 fn exit(report: &Report) -> Exit {
-    if !report.evidence.split_brains.is_empty() {
+    let mut split_brains = report.evidence.split_brains.iter();
+    if split_brains.any(SplitBrain::is_agreed) {
         Exit::Violation
     } else if !report.evidence.harness_errors.is_empty() {
         Exit::Harness

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// How long a node may be there without a word of its writer. One needs a second or two to be put beside a new container,
 /// and prints something every three seconds at the least.
-pub(super) const UNHEARD_MAX: Duration = Duration::from_secs(5);
+const UNHEARD_MAX: Duration = Duration::from_secs(8);
 
 /// What a look saw of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,13 +97,17 @@ mod tests {
 
     use super::*;
 
-    /// A look `at` seconds: nothing, or the container, and when its writer was heard last.
-    type Seen = (u64, Option<(&'static str, Option<u64>)>);
+    /// A fifth of the time that a node may be unheard.
+    const FIFTH: Duration = Duration::from_millis(1600);
 
-    /// From when to when a node was unheard, in seconds, by these looks.
-    fn gaps(looks: &[Seen], end: u64) -> Vec<(u64, u64)> {
+    /// A look at that many fifths: nothing, or the container, and when its writer was heard last.
+    type Seen = (u32, Option<(&'static str, Option<u32>)>);
+
+    /// From when to when a node was unheard, in fifths, by these looks.
+    fn gaps(looks: &[Seen], end: u32) -> Vec<(u128, u128)> {
+        assert_eq!(FIFTH * 5, UNHEARD_MAX);
         let zero = Instant::now();
-        let at = |seconds| zero + Duration::from_secs(seconds);
+        let at = |fifths: u32| zero + FIFTH * fifths;
         let mut coverage = Coverage::default();
         for (now, seen) in looks {
             let sight = match seen {
@@ -116,9 +120,9 @@ mod tests {
             };
             coverage.see(at(*now), sight);
         }
-        let seconds = |instant: Instant| instant.duration_since(zero).as_secs();
+        let fifths = |at: Instant| at.duration_since(zero).as_millis() / FIFTH.as_millis();
         let gaps = coverage.end(at(end)).into_iter();
-        gaps.map(|(from, until, _)| (seconds(from), seconds(until)))
+        gaps.map(|(from, until, _)| (fifths(from), fifths(until)))
             .collect()
     }
 
@@ -142,8 +146,8 @@ mod tests {
     #[case::away_all_the_time(&[(0, None), (50, None)], 60, &[])]
     fn a_node_that_was_there_and_unheard_for_longer_than_a_few_seconds_is_a_gap(
         #[case] looks: &[Seen],
-        #[case] end: u64,
-        #[case] expected: &[(u64, u64)],
+        #[case] end: u32,
+        #[case] expected: &[(u128, u128)],
     ) {
         assert_eq!(gaps(looks, end), expected);
     }
