@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use checker::{
     Budgets, Evidence, History, Initial, Run, Snapshot,
+    evidence::Planned,
     history::{Attempt, Complete, Header, Invoke, Op},
     judge,
     outcome::Class,
@@ -95,6 +96,7 @@ fn recorded(lost_every: i64) -> Recorded {
             attempts: (0..ORDERS).map(attempt).collect(),
             ended_at_us: Some(u64::MAX),
             truncated_line: None,
+            miscount: None,
         },
         initial,
         snapshots: [last.clone(), last],
@@ -138,6 +140,7 @@ fn judging(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 judge(black_box(&Run {
+                    planned: &Planned::default(),
                     history: &recorded.history,
                     initial: &recorded.initial,
                     snapshots: &recorded.snapshots,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     evidence::Evidence,
-    history::{History, Op},
+    history::{History, Op, SPAN_MAX_US},
 };
 
 mod operation;
@@ -160,10 +160,16 @@ fn longest_gap(operations: &[Operation]) -> (u64, u64) {
     longest.map_or((0, 0), |(gap, at)| (gap / 1000, at))
 }
 
+/// A window for each second of a history that is as long as one may be; what was due later has none.
 fn windows(operations: &[Operation]) -> Vec<Window> {
+    let first_s = operations
+        .first()
+        .map_or(0, |first| first.due_us / SECOND_US);
+    let last_s = first_s.saturating_add(SPAN_MAX_US / SECOND_US);
+    let bounded = operations.partition_point(|operation| operation.due_us / SECOND_US <= last_s);
     let mut windows: Vec<(Window, Vec<u64>)> = Vec::new();
     // Operations come in the order in which they were due.
-    for operation in operations {
+    for operation in &operations[..bounded] {
         let second = operation.due_us / SECOND_US;
         while windows
             .last()

@@ -1,13 +1,34 @@
 //! What the harness saw besides the clients' history: faults, healing, settling. A PASS is earned with it.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+
+/// How many looks must agree on a role, a timeline or an identity. Nodes are not asked at one instant: in the middle of a
+/// failover, or just after a start, one look may put together what never was at the same time.
+pub(crate) const LOOKS_MIN: u32 = 2;
+
+/// What the plan says that the parts of a run must agree with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// The run's id: its directory's name when it was made.
+    pub run: String,
+    /// The names of the planned faults, in the order of the plan.
+    pub faults: Vec<String>,
+    /// The nodes of each database, by the database's name.
+    pub nodes: BTreeMap<String, Vec<String>>,
+    /// Whether every database node was to be written to straight all the time.
+    pub direct_writes: bool,
+    /// The least time between the two final reads, in milliseconds.
+    pub stable_ms: u64,
+}
 
 /// Everything seen around one run. Times are microseconds on the history's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Every planned fault, in the order of the plan, whether it happened or not.
+    /// The id of the run that it is of.
+    pub run: String,
+    /// Every planned fault, whether it happened or not; several of one that has several victims.
     pub faults: Vec<FaultEvidence>,
     pub settle: Settle,
     /// Two primaries of one database, each seen writable while the other was.
@@ -15,7 +36,7 @@ pub struct Evidence {
     pub split_brains: Vec<SplitBrain>,
     /// What each database node acknowledged to a writer of its own; `None` where nobody wrote to nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub direct_writes: Option<Vec<DirectWrite>>,
+    pub direct_writes: Option<DirectWrites>,
     /// What the run was to wait for and never saw.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<String>,
@@ -27,6 +48,8 @@ pub struct Evidence {
 /// One planned fault, and what proves that it took effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultEvidence {
+    /// Which of the plan's faults it is of, from 0.
+    pub place: usize,
     /// As the plan says it, e.g. `kill stock-db-primary`.
     pub name: String,
     /// What the target was at the moment of injection, e.g. `stock-db-0`.
@@ -159,6 +182,17 @@ impl Settle {
     }
 }
 
+/// What the writers beside the database nodes saw, and what they did not see.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectWrites {
+    /// The nodes beside which a writer began: a standby's acknowledges nothing, and is there all the same.
+    pub begun: Vec<String>,
+    pub writes: Vec<DirectWrite>,
+    /// When a node was there and nobody can say what it acknowledged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<WriterGap>,
+}
+
 /// A write that went straight to one database node, past every pool, and that the node acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectWrite {
@@ -166,10 +200,38 @@ pub struct DirectWrite {
     pub node: String,
     /// What the node wrote it on. A promotion begins a new one.
     pub timeline: u32,
-    /// Unix microseconds before it was sent: with the node, its name.
+    /// Unix microseconds before it was sent. With the node it is the write's name; it orders nothing, for a wall clock may step.
     pub sent_us: i64,
-    /// Unix microseconds, by the same clock, when its acknowledgement had arrived.
-    pub acked_us: i64,
+    /// The boot of the host that the two times below count from. Times of two boots have no order.
+    pub boot: String,
+    /// Microseconds on the host's monotonic clock, before it was sent.
+    pub sent_at_us: u64,
+    /// Microseconds on the same clock, when its acknowledgement had arrived.
+    pub acked_at_us: u64,
+}
+
+/// A stretch of time in which a node was there and its writer was not heard. Times are microseconds on the history's clock, 0
+/// for what was before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriterGap {
+    pub node: String,
+    pub from_us: u64,
+    pub until_us: u64,
+    pub cause: GapCause,
+}
+
+/// Why a writer was not heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapCause {
+    /// It could not be put beside its node, for the reason given.
+    NotPlaced(String),
+    /// What it prints broke off, or never began.
+    Silent,
+    /// So many of its lines could not be read.
+    Unread(u64),
+    /// The engine could not say which containers there are, for the reason given.
+    NotFollowed(String),
 }
 
 /// Two writable primaries at the same time.
@@ -178,6 +240,16 @@ pub struct SplitBrain {
     pub database: String,
     pub nodes: Vec<String>,
     pub at_us: u64,
+    /// How many looks in a row saw the same.
+    pub looks: u32,
+}
+
+impl SplitBrain {
+    /// Whether it is certain: one look alone may have met a node in the middle of its change of roles.
+    #[must_use]
+    pub fn is_agreed(&self) -> bool {
+        self.looks >= LOOKS_MIN
+    }
 }
 
 #[cfg(test)]

@@ -200,9 +200,8 @@ pub(crate) fn primary(scene: &Scene<'_>, database: &str) -> String {
         .last
         .databases
         .iter()
-        .filter(|view| view.name == database)
-        .flat_map(|view| &view.nodes)
-        .find(|node| node.is_writable())
+        .find(|view| view.name == database)
+        .and_then(|view| view.primaries().into_iter().next())
         .and_then(|node| node.state.as_ref())
         .map(|state| format!(" on {} (timeline {})", state.name, state.timeline))
         .unwrap_or_default()

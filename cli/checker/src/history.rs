@@ -5,6 +5,8 @@
 //! have had an effect is never missing, and ends with `end`. A history without an end was cut short:
 //! the checker then draws no conclusion from an operation's absence, and the run cannot pass.
 
+use std::ops::RangeInclusive;
+
 use protocol::{Credits, ItemId, OrderId, Quantity, UserId, saga::RefusalCode};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +22,11 @@ pub use reader::{HistoryError, Reader};
 /// What the header's `format` says.
 pub const FORMAT: &str = "webshop-history";
 /// The version of the records that this checker reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// How long a history may be, in microseconds: a week. What sizes anything by its times is bounded by this.
+pub const SPAN_MAX_US: u64 = 7 * 86_400 * 1_000_000;
+/// When the latest history may have begun, in Unix milliseconds: the end of the year 9999.
+pub const STARTED_AT_MS_MAX: u64 = 253_402_300_799_999;
 
 /// The first line of a history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +68,9 @@ pub enum Record {
     End {
         #[serde(rename = "t")]
         at_us: u64,
+        /// How many records its writer took before this one: what was lost on the way to the file is missed.
+        #[serde(rename = "k")]
+        records: u64,
     },
 }
 
@@ -216,14 +225,23 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Without a completion a write is unknown, and a read counts as nothing.
+    /// Without a completion a write is unknown, and a read counts as nothing; so does one that was ok and told no value.
     #[must_use]
     pub fn class(&self) -> Class {
         match (&self.complete, self.invoke.op.kind()) {
+            (Some(complete), Kind::Read) if complete.value.is_none() => Class::Fail,
             (Some(complete), _) => complete.class,
             (None, Kind::Write) => Class::Info,
             (None, Kind::Read) => Class::Fail,
         }
+    }
+
+    /// From when to when it is known to have been on its way: nothing of what never was sent, or never ended.
+    #[must_use]
+    pub fn in_flight_us(&self) -> Option<RangeInclusive<u64>> {
+        let complete = self.complete.as_ref()?;
+        let was_sent = complete.broken != Some(Broken::NotSent);
+        was_sent.then_some(self.invoke.sent_us..=complete.at_us)
     }
 
     /// The value of an ok answer.
@@ -245,6 +263,17 @@ pub struct History {
     pub ended_at_us: Option<u64>,
     /// The number of the last line, if it was cut off in the middle.
     pub truncated_line: Option<usize>,
+    /// How many records are missing, or too many, by what its end says.
+    pub miscount: Option<Miscount>,
+}
+
+/// A history whose end does not fit to what is before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Miscount {
+    /// As its end says.
+    pub told: u64,
+    /// As they were read.
+    pub read: u64,
 }
 
 impl History {
@@ -268,13 +297,14 @@ impl History {
             attempts: Vec::new(),
             ended_at_us: None,
             truncated_line: None,
+            miscount: None,
         }
     }
 
     /// Whether every request that was sent is known to be in it.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.ended_at_us.is_some() && self.truncated_line.is_none()
+        self.ended_at_us.is_some() && self.truncated_line.is_none() && self.miscount.is_none()
     }
 }
 

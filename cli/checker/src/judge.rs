@@ -8,7 +8,7 @@ use crate::{
     availability::{self, operations},
     book::Book,
     check::{self, Looked, Scene},
-    evidence::Evidence,
+    evidence::{Evidence, Planned},
     history::History,
     snapshot::{Initial, Snapshot, differences, repetitions, row_differences},
     verdict::{Budgets, Check, CheckReport, FORMAT, Judgement, Label, Status, VERSION, Verdict},
@@ -23,6 +23,7 @@ use told::Told;
 /// All that is known of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
+    pub planned: &'a Planned,
     pub history: &'a History,
     pub initial: &'a Initial,
     /// The final reads, in the order in which they were made: two are needed for a PASS.

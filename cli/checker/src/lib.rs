@@ -7,8 +7,10 @@
 //! let initial: Initial = …;                          // rows before the load, see `snapshot`
 //! let snapshots: Vec<Snapshot> = …;                  // two final reads, a few seconds apart
 //! let evidence: Evidence = …;                        // what the harness saw, see `evidence`
-//! let judgement = judge(&Run { history: &history, initial: &initial, snapshots: &snapshots,
-//!                              evidence: &evidence, budgets: &Budgets::default() });
+//! let planned = Planned { … };                       // what the plan says of all of these, see `evidence`
+//! let judgement = judge(&Run { planned: &planned, history: &history, initial: &initial,
+//!                              snapshots: &snapshots, evidence: &evidence,
+//!                              budgets: &Budgets::default() });
 //! ExitCode::from(judgement.exit_code)
 //! ```
 //!

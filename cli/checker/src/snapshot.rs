@@ -6,6 +6,7 @@
 use protocol::{
     ItemId, OrderId, SagaId, UserId,
     db::{Lsn, NodeState, Role},
+    primary::{Account, primaries},
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -28,7 +29,7 @@ pub const INITIAL_FORMAT: &str = "webshop-initial";
 /// What a [`Snapshot`]'s `format` says.
 pub const SNAPSHOT_FORMAT: &str = "webshop-snapshot";
 /// The version of both that this checker reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 row! {
     /// One line of an order.
@@ -77,6 +78,11 @@ row! {
 }
 
 row! {
+    /// Where the rows of a database were read: the node, and the timeline that it was on in the same transaction.
+    pub struct Source { database: String, node: String, timeline: u32 }
+}
+
+row! {
     /// A row of `direct_write`, on the primary of the database.
     pub struct DirectRow { database: String, node: String, sent_us: i64 }
 }
@@ -100,14 +106,20 @@ pub struct NodeView {
 }
 
 impl NodeView {
-    /// Whether it says of itself, or PostgreSQL does, that it takes writes.
+    /// What is known of it, as primaries are told by.
     #[must_use]
-    pub fn is_writable(&self) -> bool {
-        self.in_recovery == Some(false)
-            || self
-                .state
-                .as_ref()
-                .is_some_and(|state| state.role == Role::Primary)
+    pub fn account(&self) -> Account<'_> {
+        Account {
+            state: self.state.as_ref(),
+            in_recovery: self.in_recovery,
+        }
+    }
+
+    /// Whether its PostgreSQL answered, and the node has come to rest in a role: what it says of itself then holds.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        let at_rest = |state: &NodeState| matches!(state.role, Role::Primary | Role::Standby);
+        self.in_recovery.is_some() && self.state.as_ref().is_some_and(at_rest)
     }
 }
 
@@ -117,6 +129,14 @@ pub struct DatabaseView {
     /// `order`, `payment` or `stock`.
     pub name: String,
     pub nodes: Vec<NodeView>,
+}
+
+impl DatabaseView {
+    /// Its primaries at this look, of the highest epoch first.
+    #[must_use]
+    pub fn primaries(&self) -> Vec<&NodeView> {
+        primaries(&self.nodes, NodeView::account)
+    }
 }
 
 /// How far the work on a topic's partition is.
@@ -199,11 +219,12 @@ pub struct ApiReads {
 pub struct Initial {
     pub format: String,
     pub version: u32,
+    /// The id of the run that it is of.
+    pub run: String,
     pub taken_at_us: i64,
     pub users: Vec<UserRow>,
     pub items: Vec<ItemRow>,
-    /// Orders that were acknowledged as created before the load, where the harness made them: they must
-    /// still be there at the end, and their lines are what was ordered.
+    /// Every order that was there: they must still be there at the end, and their lines are what was ordered.
     #[serde(default)]
     pub orders: Vec<OrderRow>,
     /// Orders that were paid before the load: they must stay so, and a checkout of them changes nothing.
@@ -213,6 +234,10 @@ pub struct Initial {
     pub stock_watermark: i64,
     /// The highest `payment_movement.movement_id`, 0 if there was none.
     pub payment_watermark: i64,
+    /// How many rows of `stock_movement` there were up to the watermark.
+    pub stock_movements: u64,
+    /// How many rows of `payment_movement` there were up to the watermark.
+    pub payment_movements: u64,
     /// Sagas that had not ended: there must be none.
     #[serde(default)]
     pub sagas: Vec<SagaRow>,
@@ -224,6 +249,7 @@ impl Default for Initial {
         Self {
             format: INITIAL_FORMAT.to_owned(),
             version: VERSION,
+            run: String::new(),
             taken_at_us: 0,
             users: Vec::new(),
             items: Vec::new(),
@@ -231,6 +257,8 @@ impl Default for Initial {
             paid_orders: Vec::new(),
             stock_watermark: 0,
             payment_watermark: 0,
+            stock_movements: 0,
+            payment_movements: 0,
             sagas: Vec::new(),
         }
     }
@@ -276,7 +304,11 @@ impl Witnesses {
 pub struct Snapshot {
     pub format: String,
     pub version: u32,
+    /// The id of the run that it is of.
+    pub run: String,
     pub taken_at_us: i64,
+    /// Where the rows of each database were read.
+    pub sources: Vec<Source>,
     /// Which of the two witnesses were read.
     #[serde(default, skip_serializing_if = "Witnesses::are_both")]
     pub witnesses: Witnesses,
@@ -301,7 +333,9 @@ impl Default for Snapshot {
         Self {
             format: SNAPSHOT_FORMAT.to_owned(),
             version: VERSION,
+            run: String::new(),
             taken_at_us: 0,
+            sources: Vec::new(),
             witnesses: Witnesses::Both,
             orders: Rows::default(),
             users: Rows::default(),

@@ -3,7 +3,7 @@
 use protocol::{ItemId, OrderId, UserId};
 
 use crate::{
-    evidence::Evidence,
+    evidence::{Evidence, Planned},
     history::History,
     judge::{Run, judge},
     snapshot::{Initial, Snapshot},
@@ -23,6 +23,7 @@ pub(crate) use simulate::{Fate, Plan, Surroundings};
 /// A run and all that is known of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
+    pub(crate) planned: Planned,
     pub(crate) history: History,
     pub(crate) initial: Initial,
     pub(crate) snapshots: Vec<Snapshot>,
@@ -56,6 +57,7 @@ impl Case {
 
     fn run(&self) -> Run<'_> {
         Run {
+            planned: &self.planned,
             history: &self.history,
             initial: &self.initial,
             snapshots: &self.snapshots,

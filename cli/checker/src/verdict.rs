@@ -76,11 +76,11 @@ impl fmt::Display for Verdict {
 pub struct Budgets {
     /// Ok checkouts of the whole run.
     pub ok_checkouts_min: u64,
-    /// Ok operations before the first fault took effect (of the whole run where no fault is planned).
+    /// Ok checkouts before the first fault took effect (of the whole run where no fault is planned).
     pub ok_before_min: u64,
-    /// Ok operations while a fault was in effect.
+    /// Ok checkouts while a fault was in effect: from the effect of each to its healing.
     pub ok_during_min: u64,
-    /// Ok operations after the last fault was healed.
+    /// Ok checkouts after the last fault was healed.
     pub ok_after_min: u64,
     /// The largest share of the operations whose outcome may be unknown, 0 to 1.
     pub unknown_ratio_max: Option<f64>,

@@ -138,6 +138,8 @@ pub enum Error {
     SplitBrain {
         database: String,
         nodes: Vec<String>,
+        /// How many looks in a row saw the same.
+        looks: u32,
     },
     /// What a step of a fault said when it failed.
     #[error("a fault did not work: {reason}")]

@@ -150,24 +150,53 @@ async fn find(cluster: &Cluster, agent: &Agent, target: &Target) -> Result<Vec<V
     }
 }
 
-/// What a look finds, as soon as that is nothing that may pass. However long a look takes, there is one.
+/// What a look finds, as soon as that is nothing that may pass. However long a look takes, there is one; and two before
+/// two primaries are called so, for one look may meet a node in the middle of its change of roles.
 async fn once_settled<T>(
     patience: Duration,
     every: Duration,
     mut look: impl AsyncFnMut() -> Result<T>,
 ) -> Result<T> {
     let deadline = Instant::now() + patience;
+    let (mut before, mut one_more) = (None, true);
     loop {
-        let found = look().await;
+        let found = agreeing(look().await, &mut before);
         let may_pass = matches!(
             found,
             Err(Error::SplitBrain { .. } | Error::NoTarget { .. })
         );
-        if !may_pass || Instant::now() >= deadline {
+        let is_over = Instant::now() >= deadline;
+        let seen_once = matches!(found, Err(Error::SplitBrain { looks: 1, .. }));
+        if !may_pass || (is_over && !(seen_once && one_more)) {
             return found;
         }
+        one_more = !is_over;
         tokio::time::sleep(every).await;
     }
+}
+
+/// The same, with how many looks in a row saw these primaries, this one among them.
+fn agreeing<T>(found: Result<T>, before: &mut Option<(String, Vec<String>, u32)>) -> Result<T> {
+    let earlier = before.take();
+    let Err(Error::SplitBrain {
+        database,
+        mut nodes,
+        ..
+    }) = found
+    else {
+        return found;
+    };
+    nodes.sort();
+    let looks = match earlier {
+        Some((of, then, looks)) if of == database && then == nodes => looks.saturating_add(1),
+        Some(_) | None => 1,
+    };
+    *before = Some((database.clone(), nodes.clone(), looks));
+    Err(Error::SplitBrain {
+        database,
+        nodes,
+        looks,
+    })
 }
 
 /// As many of the matching tasks as were asked for, chosen by the seed.
@@ -307,6 +336,7 @@ async fn addresses(cluster: &Cluster, tasks: &[Victim]) -> Result<Vec<IpAddr>> {
 #[must_use]
 pub fn never(plan: &FaultPlan, why: &str) -> FaultEvidence {
     FaultEvidence {
+        place: plan.place,
         name: plan.name(),
         target: plan.action.target(),
         injected_us: None,
@@ -366,6 +396,32 @@ mod tests {
             Ok(looks)
         });
         assert_eq!(found.await.unwrap(), 3);
+    }
+
+    fn split(second: &str) -> Error {
+        Error::SplitBrain {
+            database: "stock".to_owned(),
+            nodes: vec!["stock-db-1".to_owned(), second.to_owned()],
+            looks: 1,
+        }
+    }
+
+    /// How many looks agree in the end that see these second primaries one after the other, without patience.
+    async fn looks(seconds: &[&str]) -> u32 {
+        let mut left = seconds.iter();
+        let found = once_settled(Duration::ZERO, EVERY, async || {
+            Err::<(), _>(split(left.next().unwrap()))
+        });
+        match found.await.unwrap_err() {
+            Error::SplitBrain { looks, .. } => looks,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn two_primaries_are_looked_at_twice_and_say_how_often_they_were_seen() {
+        assert_eq!(looks(&["stock-db-0", "stock-db-0"]).await, 2);
+        assert_eq!(looks(&["stock-db-0", "stock-db-2"]).await, 1);
     }
 
     #[test]

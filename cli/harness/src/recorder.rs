@@ -8,7 +8,10 @@ use std::{
     fs::File,
     io::Write,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -46,6 +49,13 @@ impl Clock {
     #[must_use]
     pub fn now_us(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// When something happened; 0 where that was before the clock began.
+    #[must_use]
+    pub fn at_us(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.started);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// When the clock was 0, in Unix milliseconds.
@@ -87,6 +97,8 @@ enum Line {
 pub struct Recorder {
     lines: mpsc::Sender<Line>,
     clock: Arc<Clock>,
+    /// How many records of the history were taken: its end says so, that none is lost unseen.
+    records: Arc<AtomicU64>,
 }
 
 /// The thread that writes.
@@ -113,6 +125,7 @@ impl Recorder {
         let recorder = Self {
             lines,
             clock: Arc::new(clock),
+            records: Arc::default(),
         };
         Ok((recorder, Writing(writing)))
     }
@@ -131,6 +144,11 @@ impl Recorder {
 
     /// Takes a record of the history; waits where the disk is far behind.
     pub async fn history(&self, record: &Record) {
+        self.records.fetch_add(1, Ordering::Relaxed);
+        self.write(record).await;
+    }
+
+    async fn write(&self, record: &Record) {
         match line(record) {
             Ok(text) => self.send(Line::History(text)).await,
             Err(error) => tracing::error!(%error, "a record is not JSON"),
@@ -151,10 +169,13 @@ impl Recorder {
         }
     }
 
-    /// Says that nothing more comes to the history.
+    /// Says that nothing more comes to the history, and how much came.
     pub async fn end(&self) {
-        let at_us = self.clock.now_us();
-        self.history(&Record::End { at_us }).await;
+        let end = Record::End {
+            at_us: self.clock.now_us(),
+            records: self.records.load(Ordering::Relaxed),
+        };
+        self.write(&end).await;
     }
 
     async fn send(&self, line: Line) {
@@ -250,7 +271,7 @@ mod tests {
         writing.finish().await.unwrap();
         let read = History::parse(&std::fs::read(&history).unwrap()).unwrap();
         assert_eq!(read.attempts.len(), 10_000);
-        assert!(read.is_complete());
+        assert!(read.is_complete(), "{:?}", read.miscount);
         let events = std::fs::read_to_string(events).unwrap();
         assert!(
             events.contains(r#""kind":"fault","subject":"stock-db-0""#),

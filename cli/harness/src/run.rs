@@ -45,6 +45,7 @@ use crate::{
     snapshot,
     stack::{GATEWAY, NETWORK, overview::Overview},
     target::Victim,
+    tasks::tasks,
 };
 
 pub use preview::{Preview, preview};
@@ -170,6 +171,7 @@ async fn check(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
     }
     let names = |victims: &Vec<Victim>| victims.iter().map(|victim| victim.task.name()).collect();
     plan.targets = victims.iter().map(names).collect();
+    plan.nodes = tasks(cluster).await?.database_nodes();
     Ok(Prepared {
         cluster: cluster.clone(),
         agent,
@@ -206,7 +208,7 @@ impl Prepared {
         Box::pin(self.run_locked(runs))
     }
 
-    async fn run_locked(self, runs: &Path) -> Result<Report> {
+    async fn run_locked(mut self, runs: &Path) -> Result<Report> {
         let lock_path = lock::path(&self.plan.stack.id)?;
         let mut holder = Holder {
             pid: std::process::id(),
@@ -218,6 +220,7 @@ impl Prepared {
         let dir = RunDir::create(runs, &self.plan.name, unix_ms() / 1000)?;
         dir.path().clone_into(&mut holder.run);
         held.tell(&holder)?;
+        self.plan.run = dir.name();
         dir.write_plan(&self.plan)?;
         dir.write_text(SCENARIO, &self.scenario)?;
         self.cluster
@@ -233,23 +236,21 @@ impl Prepared {
             name: "preparation".to_owned(),
         });
         self.wait_ready(held).await?;
-        let mut orders = 0;
         if let Some(load) = &self.plan.load {
             self.cluster.events.note(format!(
                 "preparing {} orders, {} users, {} items",
                 load.data.sizes.orders, load.data.sizes.users, load.data.sizes.items
             ));
-            let run = dir.name();
+            let run = &self.plan.run;
             tokio::select! {
                 () = self.cluster.cancel.cancelled() => return Err(Error::Interrupted),
-                prepared = load.data.prepare(&self.client, &run) => prepared?,
+                prepared = load.data.prepare(&self.client, run) => prepared?,
             }
             self.wait_ready(held).await?;
-            orders = load.data.sizes.orders;
         }
         let initial = tokio::select! {
             () = self.cluster.cancel.cancelled() => return Err(Error::Interrupted),
-            initial = snapshot::initial(&self.agent, orders) => initial?,
+            initial = snapshot::initial(&self.agent, &self.plan.run) => initial?,
         };
         dir.write_initial(&initial)
     }
@@ -272,8 +273,12 @@ impl Prepared {
         let before = self.meters().await?;
         let writers = self.start_direct_writers().await?;
         let seed = self.plan.load.as_ref().map(|_| self.plan.seed);
-        let (recorder, writing) =
-            Recorder::start(&dir.history_path(), &dir.events_path(), &dir.name(), seed)?;
+        let (recorder, writing) = Recorder::start(
+            &dir.history_path(),
+            &dir.events_path(),
+            &self.plan.run,
+            seed,
+        )?;
         let stop = self.cluster.cancel.child_token();
         let deaths = Deaths::default();
         let listening = tokio::spawn(deaths.clone().listen(
@@ -299,13 +304,14 @@ impl Prepared {
         };
         recorder.event("phase", "load", "begins").await;
         let mut evidence = timeline.play().await;
+        evidence.run.clone_from(&self.plan.run);
         let offered = match load {
             Some(load) => noted(flat(load.await), "the load broke off", &mut evidence),
             None => None,
         };
         let after = noted(self.meters().await, "the meters", &mut evidence).flatten();
         if let Some(writers) = writers {
-            let writes = writers.finish().await;
+            let writes = writers.finish(&recorder.clock()).await;
             evidence.direct_writes = noted(writes, "the direct writers", &mut evidence);
         }
         noted(self.heal().await, "healing", &mut evidence);

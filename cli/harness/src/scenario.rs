@@ -312,13 +312,13 @@ pub struct Evidence {
     /// Ok checkouts in the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ok_checkouts: Option<u64>,
-    /// Ok operations before the first fault. 20 unless told, and never less than 1.
+    /// Ok checkouts before the first fault. 20 unless told, and never less than 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ok_before: Option<u64>,
-    /// Ok operations from the first fault to the last healing. 1 unless told.
+    /// Ok checkouts while a fault was in effect. 1 unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ok_during: Option<u64>,
-    /// Ok operations after the last fault was healed. 20 unless told, and never less than 1.
+    /// Ok checkouts after the last fault was healed. 20 unless told, and never less than 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ok_after: Option<u64>,
     /// The operations of unknown outcome of all.

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use checker::{
     Initial, Snapshot,
+    evidence::DirectWrites,
     snapshot::{
         DatabaseView, DirectRow, ItemRow, LaneView, NodeView, OrderLine, OrderRow, PaymentMovement,
-        SagaRow, StockMovement, TableDigest, UserRow,
+        SagaRow, Source, StockMovement, TableDigest, UserRow,
     },
 };
 use protocol::agent::{
-    Cluster as Database, ClusterDigest, LaneState, Lanes, Node, NodeDigest, Rows, Watermarks,
+    Cluster as Database, ClusterDigest, LaneState, Lanes, LedgerEnds, Node, NodeDigest, Rows,
+    Watermarks,
 };
 use tokio::time::{Instant, sleep};
 
@@ -37,11 +39,12 @@ struct Tables {
     stock_movements: Vec<StockMovement>,
     payment_movements: Vec<PaymentMovement>,
     sagas: Vec<SagaRow>,
-    ends: Option<Watermarks>,
+    sources: Vec<Source>,
+    ends: Option<LedgerEnds>,
 }
 
 impl Tables {
-    async fn read(agent: &Agent, since: Option<Watermarks>) -> Result<(Self, Watermarks)> {
+    async fn read(agent: &Agent, since: Option<Watermarks>) -> Result<(Self, LedgerEnds)> {
         let mut tables = Self::default();
         for rows in agent.rows(since).await? {
             tables.take(rows);
@@ -87,7 +90,12 @@ impl Tables {
                         age_s,
                     }));
             }
-            Rows::Watermarks(ends) => self.ends = Some(ends),
+            Rows::Source(source) => self.sources.push(Source {
+                database: source.cluster,
+                node: source.node,
+                timeline: source.timeline,
+            }),
+            Rows::Ends(ends) => self.ends = Some(ends),
         }
     }
 }
@@ -138,37 +146,47 @@ fn unix_us() -> i64 {
     i64::try_from(unix_ms().saturating_mul(1000)).unwrap_or(i64::MAX)
 }
 
-/// Reads what is there before a load. `orders` of them, from id 0, are the run's own.
+/// Reads what is there before the load of a run.
 ///
 /// # Errors
 /// The agent or a primary does not answer.
-pub async fn initial(agent: &Agent, orders: i64) -> Result<Initial> {
+pub async fn initial(agent: &Agent, run: &str) -> Result<Initial> {
     let taken_at_us = unix_us();
     let (tables, ends) = Tables::read(agent, None).await?;
     let paid_orders = tables.orders.iter().filter(|order| order.paid);
     Ok(Initial {
+        run: run.to_owned(),
         taken_at_us,
         paid_orders: paid_orders.map(|order| order.order_id).collect(),
-        orders: tables
-            .orders
-            .into_iter()
-            .filter(|order| order.order_id.0 < orders)
-            .collect(),
+        orders: tables.orders,
         users: tables.users,
         items: tables.items,
-        stock_watermark: ends.stock,
-        payment_watermark: ends.payment,
+        stock_watermark: ends.last.stock,
+        payment_watermark: ends.last.payment,
+        stock_movements: ends.stock_rows,
+        payment_movements: ends.payment_rows,
         sagas: tables.sagas,
         ..Initial::default()
     })
 }
 
-/// Reads the direct writes since then that the primaries hold.
+/// From when on the direct writes are read back: by their own names, for the clock that they are taken from may have been
+/// set back since the run began.
+fn since_us(initial: &Initial, acknowledged: &DirectWrites) -> i64 {
+    let writes = acknowledged.writes.iter().map(|write| write.sent_us);
+    writes.min().unwrap_or(initial.taken_at_us)
+}
+
+/// Reads back the direct writes of a run that the primaries hold.
 ///
 /// # Errors
 /// The agent or a primary does not answer.
-pub async fn direct_writes(agent: &Agent, initial: &Initial) -> Result<Vec<DirectRow>> {
-    let databases = agent.direct_rows(initial.taken_at_us).await?;
+pub async fn direct_writes(
+    agent: &Agent,
+    initial: &Initial,
+    acknowledged: &DirectWrites,
+) -> Result<Vec<DirectRow>> {
+    let databases = agent.direct_rows(since_us(initial, acknowledged)).await?;
     let rows = databases.into_iter().flat_map(|database| {
         let rows = database.rows.into_iter();
         rows.map(move |(node, sent_us)| DirectRow {
@@ -195,7 +213,9 @@ pub async fn take(agent: &Agent, initial: &Initial) -> Result<Snapshot> {
     let states = agent.databases().await?;
     let digests = agent.digests().await?;
     Ok(Snapshot {
+        run: initial.run.clone(),
         taken_at_us,
+        sources: tables.sources,
         orders: tables.orders.into(),
         users: tables.users.into(),
         items: tables.items.into(),
@@ -277,7 +297,31 @@ fn node_view(node: &Node, digest: Option<&NodeDigest>) -> NodeView {
 
 #[cfg(test)]
 mod tests {
+    use checker::evidence::DirectWrite;
+
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_hides_no_direct_write() {
+        let initial = Initial {
+            taken_at_us: 900,
+            ..Initial::default()
+        };
+        let mut acknowledged = DirectWrites::default();
+        assert_eq!(since_us(&initial, &acknowledged), 900);
+        acknowledged.writes = [950, 120]
+            .map(|sent_us| DirectWrite {
+                database: "stock".to_owned(),
+                node: "stock-db-0".to_owned(),
+                timeline: 1,
+                sent_us,
+                boot: "b".to_owned(),
+                sent_at_us: 1,
+                acked_at_us: 2,
+            })
+            .to_vec();
+        assert_eq!(since_us(&initial, &acknowledged), 120);
+    }
 
     #[tokio::test]
     async fn a_log_end_that_is_missing_is_asked_for_again() {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
-    stack::{NAMESPACE_LABEL, label_filter},
+    stack::{CLUSTER_LABEL, KIND_LABEL, NAMESPACE_LABEL, label_filter},
 };
 
 /// A running task and its container.
@@ -44,6 +44,22 @@ pub struct Tasks {
     /// By name, with their labels, whether or not a task of it runs.
     pub services: BTreeMap<String, Labels>,
     pub running: Vec<Running>,
+}
+
+impl Tasks {
+    /// The nodes of each database, as the stack was deployed: whether they run makes no difference.
+    #[must_use]
+    pub fn database_nodes(&self) -> BTreeMap<String, Vec<String>> {
+        let mut nodes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, labels) in &self.services {
+            let label = |key| labels.get(key).map(String::as_str);
+            if let (Some("database"), Some(database)) = (label(KIND_LABEL), label(CLUSTER_LABEL)) {
+                let of = nodes.entry(database.to_owned()).or_default();
+                of.push(name.clone());
+            }
+        }
+        nodes
+    }
 }
 
 /// The services and tasks as they are now.

@@ -51,6 +51,7 @@ pub(crate) fn fault(action: Action) -> FaultPlan {
         expected: Expected::default(),
         seed: 7,
         apart: false,
+        place: 0,
     }
 }
 

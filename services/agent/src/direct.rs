@@ -3,11 +3,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use protocol::agent::{DirectRows, DirectWrite};
+use nix::time::{ClockId, clock_gettime};
+use protocol::agent::{DirectRows, DirectWrite, WriterLine};
 use sqlx::{PgConnection, Postgres, error::DatabaseError};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -22,6 +23,10 @@ const PACE: Duration = Duration::from_millis(100);
 /// A write that has not come back by then may still be acknowledged to nobody: it is given up with its connection, and
 /// never cancelled, for a cancelled wait for a standby ends in an acknowledgement.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the writer says nothing at most, plus the time that one write may take.
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
+/// One for each time that the host was booted; the same in all of its containers.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const CREATE: &str = "create table if not exists direct_write \
                       (node text not null, sent_us bigint not null, primary key (node, sent_us))";
 /// The timeline that the row's WAL is written on. Everything of the statement has arrived only when the commit has.
@@ -43,10 +48,11 @@ pub struct WriterConfig {
     pub db_password: String,
 }
 
-/// Writes until `input` ends, and prints a [`DirectWrite`] for each that was acknowledged.
+/// Writes until `input` ends, and prints that it begins, each write that was acknowledged, and that it is alive where none
+/// is: a [`WriterLine`] each.
 ///
 /// # Errors
-/// The output is closed.
+/// The output is closed, or the host has no boot id or no monotonic clock.
 pub async fn write(
     config: WriterConfig,
     mut input: impl AsyncRead + Unpin,
@@ -66,15 +72,15 @@ async fn write_for_ever(
     config: &WriterConfig,
     output: &mut (impl AsyncWrite + Unpin),
 ) -> anyhow::Result<()> {
-    let mut connection = None;
+    let boot = tokio::fs::read_to_string(BOOT_ID).await?.trim().to_owned();
+    say(output, &WriterLine::Begun { boot }).await?;
+    let (mut connection, mut said) = (None, Instant::now());
     loop {
         let attempt = timeout(WRITE_TIMEOUT, write_once(config, &mut connection)).await;
         match attempt {
             Ok(Ok(Some(write))) => {
-                let mut line = serde_json::to_string(&write)?;
-                line.push('\n');
-                output.write_all(line.as_bytes()).await?;
-                output.flush().await?;
+                say(output, &WriterLine::Wrote(write)).await?;
+                said = Instant::now();
             }
             Ok(Ok(None)) => {}
             Ok(Err(error)) => {
@@ -83,8 +89,20 @@ async fn write_for_ever(
             }
             Err(_elapsed) => connection = None,
         }
+        if said.elapsed() >= ALIVE_EVERY {
+            say(output, &WriterLine::Alive).await?;
+            said = Instant::now();
+        }
         sleep(PACE).await;
     }
+}
+
+async fn say(output: &mut (impl AsyncWrite + Unpin), line: &WriterLine) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    output.write_all(text.as_bytes()).await?;
+    output.flush().await?;
+    Ok(())
 }
 
 /// `None`: the node refused it, as a standby does.
@@ -96,17 +114,19 @@ async fn write_once(
         Some(open) => open,
         None => connection.insert(sql::connect_with(&config.host, &config.db_password).await?),
     };
-    let sent_us = unix_us();
+    let (sent_us, sent_at_us) = (unix_us(), monotonic_us()?);
     let acknowledged = sqlx::query_scalar::<Postgres, i32>(INSERT)
         .bind(&config.node)
         .bind(sent_us)
         .fetch_all(&mut *open)
         .await;
+    let acked_at_us = monotonic_us()?;
     match acknowledged {
         Ok(timeline) => Ok(timeline.first().map(|timeline| DirectWrite {
             timeline: timeline.cast_unsigned(),
             sent_us,
-            acked_us: unix_us(),
+            sent_at_us,
+            acked_at_us,
         })),
         Err(sqlx::Error::Database(refused)) if is(&*refused, UNDEFINED_TABLE) => {
             let created = sqlx::query(CREATE).execute(open).await;
@@ -144,6 +164,13 @@ fn unix_us() -> i64 {
     })
 }
 
+/// Microseconds on the clock that no step of the wall clock moves, and that all containers of a host share.
+fn monotonic_us() -> Result<u64, Error> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(Error::Clock)?;
+    let since_boot = Duration::from(now);
+    Ok(u64::try_from(since_boot.as_micros()).unwrap_or(u64::MAX))
+}
+
 /// The direct writes that every primary holds, from `since_us` on.
 pub async fn rows(
     config: &Config,
@@ -178,5 +205,54 @@ async fn rows_of(
         // Nobody has written to it.
         Err(sqlx::Error::Database(error)) if is(&*error, UNDEFINED_TABLE) => Ok(Vec::new()),
         read => read.map_err(sql::failed(&primary, "cannot read the direct writes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nowhere() -> WriterConfig {
+        WriterConfig {
+            node: "stock-db-1".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            db_password: "secret".to_owned(),
+        }
+    }
+
+    /// What a writer prints that runs until `lines` have come.
+    async fn printed(lines: usize) -> Vec<WriterLine> {
+        let (mut reading, mut printing) = tokio::io::duplex(4096);
+        let (config, mut said) = (nowhere(), Vec::new());
+        let reads = async {
+            let mut byte = [0; 1];
+            while said.iter().filter(|byte| **byte == b'\n').count() < lines {
+                reading.read_exact(&mut byte).await.unwrap();
+                said.push(byte[0]);
+            }
+        };
+        tokio::select! {
+            () = reads => {}
+            ended = write_for_ever(&config, &mut printing) => panic!("{ended:?}"),
+        }
+        let text = String::from_utf8(said).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_writer_whose_node_is_away_says_that_it_begins_and_that_it_is_alive() {
+        let lines = printed(2).await;
+        let [WriterLine::Begun { boot }, WriterLine::Alive] = &lines[..] else {
+            panic!("{lines:?}");
+        };
+        assert!(!boot.is_empty());
+    }
+
+    #[test]
+    fn the_monotonic_clock_goes_forward() {
+        let before = monotonic_us().unwrap();
+        assert!(before > 0 && monotonic_us().unwrap() >= before);
     }
 }

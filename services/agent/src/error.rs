@@ -36,6 +36,8 @@ pub enum Error {
     Metrics(#[source] reqwest::Error),
     #[error("cannot build the HTTP client")]
     HttpClient(#[source] reqwest::Error),
+    #[error("cannot read the monotonic clock")]
+    Clock(#[source] nix::errno::Errno),
     #[error("cannot write an answer as JSON")]
     Json(#[from] serde_json::Error),
     #[error("nobody reads the answers any more")]

@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use protocol::{
     ItemId, OrderId, SagaId, UserId,
-    agent::{OrderRow, Rows, Watermarks},
+    agent::{LedgerEnds, OrderRow, RowSource, Rows, Watermarks},
 };
 use sqlx::{Connection, FromRow, PgConnection, postgres::PgRow};
 
@@ -21,7 +21,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Begins a transaction that sees one state of the cluster's primary.
+    /// Begins a transaction that sees one state of the cluster's primary, and says which node that is.
     async fn begin(
         config: &Config,
         http: &reqwest::Client,
@@ -48,11 +48,21 @@ impl<'a> Reader<'a> {
                 detail: format!("{node} is in recovery"),
             });
         }
+        let timeline: i32 = sqlx::query_scalar(TIMELINE)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(sql::failed(&node, "cannot ask for its timeline"))?;
+        let source = RowSource {
+            cluster: cluster.to_owned(),
+            node: node.clone(),
+            timeline: timeline.cast_unsigned(),
+        };
+        replies.item(Rows::Source(source)).await?;
         Ok(Self {
             node,
             connection,
             replies,
-            sent: 0,
+            sent: 1,
         })
     }
 
@@ -90,11 +100,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The last id of a ledger in this transaction.
-    async fn watermark(&mut self, query: &'static str) -> Result<i64, Error> {
-        sqlx::query_scalar(query)
+    /// The last id of a ledger in this transaction, and how many rows it has.
+    async fn ledger_end(&mut self, query: &'static str) -> Result<(i64, u64), Error> {
+        sqlx::query_as::<_, (i64, i64)>(query)
             .fetch_one(&mut self.connection)
             .await
+            .map(|(last, rows)| (last, rows.unsigned_abs()))
             .map_err(sql::failed(&self.node, "cannot read the end of its ledger"))
     }
 
@@ -196,8 +207,11 @@ fn order_row((order, user, paid, total_cost, items, quantities, prices): OrderCo
     (OrderId(order), UserId(user), paid, total_cost, lines)
 }
 
-const STOCK_END: &str = "select coalesce(max(movement_id), 0) from stock_movement";
-const PAYMENT_END: &str = "select coalesce(max(movement_id), 0) from payment_movement";
+const STOCK_END: &str = "select coalesce(max(movement_id), 0), count(*) from stock_movement";
+const PAYMENT_END: &str = "select coalesce(max(movement_id), 0), count(*) from payment_movement";
+/// The timeline that the primary writes on at this moment.
+const TIMELINE: &str =
+    "select ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int";
 
 /// Streams every user, item and order, the ledgers after `since`, their ends, and the sagas that have not
 /// ended; returns how many lines it sent.
@@ -212,7 +226,7 @@ pub async fn snapshot(
     if let Some(since) = since {
         stock.stock_movements(since.stock).await?;
     }
-    let stock_end = stock.watermark(STOCK_END).await?;
+    let (stock_end, stock_rows) = stock.ledger_end(STOCK_END).await?;
     let mut sent = stock.end().await?;
 
     let mut payment = Reader::begin(config, http, "payment", replies).await?;
@@ -220,7 +234,7 @@ pub async fn snapshot(
     if let Some(since) = since {
         payment.payment_movements(since.payment).await?;
     }
-    let payment_end = payment.watermark(PAYMENT_END).await?;
+    let (payment_end, payment_rows) = payment.ledger_end(PAYMENT_END).await?;
     sent += payment.end().await?;
 
     let mut order = Reader::begin(config, http, "order", replies).await?;
@@ -228,10 +242,14 @@ pub async fn snapshot(
     order.open_sagas().await?;
     sent += order.end().await?;
 
-    let ends = Watermarks {
-        stock: stock_end,
-        payment: payment_end,
+    let ends = LedgerEnds {
+        last: Watermarks {
+            stock: stock_end,
+            payment: payment_end,
+        },
+        stock_rows,
+        payment_rows,
     };
-    replies.item(Rows::Watermarks(ends)).await?;
+    replies.item(Rows::Ends(ends)).await?;
     Ok(sent + 1)
 }

@@ -198,15 +198,29 @@ pub struct Probe {
     pub timeline: u32,
 }
 
-/// A write that went straight to one node and that it acknowledged: a line of `agent write`. Times are microseconds since
-/// 1970.
+/// A line of `agent write`, which writes straight to one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriterLine {
+    /// The first line: it runs, on a host of this boot.
+    Begun { boot: String },
+    /// It runs; printed at least once a second where nothing is acknowledged.
+    Alive,
+    /// The node acknowledged a write.
+    Wrote(DirectWrite),
+}
+
+/// A write that went straight to one node and that it acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectWrite {
     /// What the node wrote it on.
     pub timeline: u32,
-    /// Before it was sent; names it among the node's writes.
+    /// Microseconds since 1970 before it was sent: names it among the node's writes, and orders nothing.
     pub sent_us: i64,
-    pub acked_us: i64,
+    /// Microseconds on the monotonic clock of the host before it was sent. All containers of a host share it.
+    pub sent_at_us: u64,
+    /// Microseconds on the same clock when its acknowledgement had arrived.
+    pub acked_at_us: u64,
 }
 
 /// The direct writes that the primary of a cluster holds: the node that took each, and when it was sent.
@@ -223,10 +237,27 @@ pub struct Watermarks {
     pub payment: i64,
 }
 
+/// Where the effect ledgers end, and how much is in them up to there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LedgerEnds {
+    pub last: Watermarks,
+    pub stock_rows: u64,
+    pub payment_rows: u64,
+}
+
+/// Where the rows that follow are read: the node, and the timeline that it is on in the same transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowSource {
+    pub cluster: String,
+    pub node: String,
+    pub timeline: u32,
+}
+
 /// A batch of rows of one kind. Rows are tuples, so that a large shop stays a small stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rows {
+    Source(RowSource),
     Orders(Vec<OrderRow>),
     /// User and credit.
     Users(Vec<(UserId, i64)>),
@@ -236,7 +267,7 @@ pub enum Rows {
     PaymentMovements(Vec<PaymentMovement>),
     /// Sagas that have not ended: saga, order, state, and how many seconds ago it began.
     Sagas(Vec<(SagaId, OrderId, String, i64)>),
-    Watermarks(Watermarks),
+    Ends(LedgerEnds),
 }
 
 /// Order, user, paid, total cost, lines.

@@ -99,7 +99,7 @@ impl Watch<'_> {
     /// The first instant after which 10 s serve as before.
     fn recovered_us(&self) -> Option<u64> {
         let mut at = self.from_us;
-        while at + STEADY_US <= self.to_us {
+        while at.checked_add(STEADY_US)? <= self.to_us {
             if self.is_steady(at) {
                 return Some(at);
             }
@@ -124,10 +124,14 @@ impl Watch<'_> {
         let mut lost = 0.0;
         let mut at = self.from_us;
         while at < self.to_us {
-            let window = between(self.operations, at, (at + SECOND_US).min(self.to_us));
+            let window = between(
+                self.operations,
+                at,
+                at.saturating_add(SECOND_US).min(self.to_us),
+            );
             let missed = self.baseline.served_ratio - served_ratio(window);
             lost += missed.max(0.0) * window.len() as f64;
-            at += SECOND_US;
+            at = at.saturating_add(SECOND_US);
         }
         whole(lost)
     }

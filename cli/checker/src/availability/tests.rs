@@ -49,12 +49,14 @@ fn history(seconds: u64, answer: Answer) -> History {
         attempts: attempts.collect(),
         ended_at_us: Some(seconds * 1_000_000),
         truncated_line: None,
+        miscount: None,
     }
 }
 
 fn fault(at_ms: u64) -> Evidence {
     Evidence {
         faults: vec![FaultEvidence {
+            place: 0,
             name: "kill stock-db-primary".to_owned(),
             target: "stock-db-0".to_owned(),
             injected_us: Some(at_ms * 1000),
@@ -170,4 +172,23 @@ fn a_shop_that_never_comes_back_never_recovers() {
     assert_eq!(recovery.detection_gap_ms, Some(0));
     assert_eq!(recovery.lost_operations, 2999);
     assert!(found.longest_gap_ms > 29_000);
+}
+
+#[test]
+fn a_time_that_is_far_away_sizes_nothing() {
+    let far_us = 100_000_000_000_000;
+    let mut far = history(2, |_| Ok((4, 200)));
+    far.attempts[150].invoke.due_us = far_us;
+    let measured = measure(&far, &Evidence::default());
+    assert_eq!(measured.offered, 200);
+    assert_eq!(
+        measured.windows.len(),
+        2,
+        "what was due later has no window"
+    );
+
+    let mut evidence = fault(500);
+    evidence.faults[0].effective_us = Some(u64::MAX);
+    let recovery = &measure(&history(2, |_| Ok((4, 200))), &evidence).recoveries[0];
+    assert_eq!((recovery.watched_ms, recovery.recovery_ms), (0, None));
 }

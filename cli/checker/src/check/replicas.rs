@@ -1,7 +1,9 @@
 //! Each database has one primary, its standbys hold the same rows, and the API tells the same.
 
+use self::fork::Fork;
 use super::{Finding, Looked, Scene};
 use crate::{
+    evidence::LOOKS_MIN,
     explain::seconds,
     snapshot::{DatabaseView, NodeView, Snapshot, Subject, TableDigest},
     verdict::Label,
@@ -9,6 +11,7 @@ use crate::{
 
 mod api;
 mod direct;
+mod fork;
 
 /// The databases of the shop: a final read that lacks one has not seen everything.
 const DATABASES: [&str; 3] = ["order", "payment", "stock"];
@@ -16,14 +19,15 @@ const DATABASES: [&str; 3] = ["order", "payment", "stock"];
 pub(super) fn check(scene: &Scene<'_>) -> Looked {
     let mut looked = Looked::default();
     for split in &scene.run.evidence.split_brains {
-        looked.findings.push(split_brain(
-            &split.database,
-            format!(
-                "{} took writes at the same time, at {}",
-                split.nodes.join(" and "),
-                seconds(split.at_us)
-            ),
-        ));
+        let (nodes, at) = (split.nodes.join(" and "), seconds(split.at_us));
+        if !split.is_agreed() {
+            looked.undecided = Some(format!("{nodes} were both primary at one look, at {at}"));
+            continue;
+        }
+        let contradiction = format!("{nodes} took writes at the same time, at {at}");
+        looked
+            .findings
+            .push(split_brain(&split.database, contradiction));
     }
     for name in DATABASES {
         if !scene.last.databases.iter().any(|view| view.name == name) {
@@ -51,11 +55,6 @@ fn finding(label: Label, database: &str, contradiction: String) -> Finding {
     }
 }
 
-fn writable(database: &DatabaseView) -> Vec<&NodeView> {
-    let nodes = database.nodes.iter();
-    nodes.filter(|node| node.is_writable()).collect()
-}
-
 fn same_database<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a DatabaseView> {
     snapshot.databases.iter().find(|view| view.name == name)
 }
@@ -65,23 +64,35 @@ fn same_node<'a>(snapshot: &'a Snapshot, database: &str, name: &str) -> Option<&
     nodes.iter().find(|node| node.name == name)
 }
 
+/// Whether enough of the final reads show it.
+fn is_agreed(scene: &Scene<'_>, shows: impl Fn(&Snapshot) -> bool) -> bool {
+    let snapshots = scene.run.snapshots.iter();
+    snapshots.filter(|snapshot| shows(snapshot)).count() >= LOOKS_MIN as usize
+}
+
 fn judge_database(scene: &Scene<'_>, database: &DatabaseView, looked: &mut Looked) {
     let name = &database.name;
-    match writable(database)[..] {
+    match database.primaries()[..] {
         [primary] => compare_nodes(scene, database, primary, looked),
         [] => looked.undecided = Some(format!("the {name} database has no primary")),
         ref several => {
-            let names: Vec<&str> = several.iter().map(|node| node.name.as_str()).collect();
-            let names = names.join(" and ");
-            // Nodes are not asked at one instant: in the middle of a failover two may answer so once.
-            let lasting = scene.run.snapshots.iter().all(|snapshot| {
-                same_database(snapshot, name).is_some_and(|view| writable(view).len() > 1)
-            });
-            if lasting {
-                let contradiction = format!("{names} take writes at the same time");
+            let mut names: Vec<&str> = several.iter().map(|node| node.name.as_str()).collect();
+            names.sort_unstable();
+            let are_primaries = |snapshot: &Snapshot| {
+                let again = same_database(snapshot, name).map(DatabaseView::primaries);
+                let again = again.unwrap_or_default();
+                again
+                    .iter()
+                    .filter(|node| names.contains(&node.name.as_str()))
+                    .count()
+                    > 1
+            };
+            let told = names.join(" and ");
+            if is_agreed(scene, are_primaries) {
+                let contradiction = format!("{told} take writes at the same time");
                 looked.findings.push(split_brain(name, contradiction));
             } else {
-                looked.undecided = Some(format!("{names} were both primary at one final read"));
+                looked.undecided = Some(format!("{told} were both primary at one final read"));
             }
         }
     }
@@ -105,8 +116,15 @@ fn compare_nodes(
             continue;
         }
         looked.counted += 1;
-        if let Some(contradiction) = fork(primary, standby) {
-            looked.findings.push(split_brain(name, contradiction));
+        if let Some(fork) = Fork::between(primary, standby) {
+            let contradiction = fork.describe(primary, standby);
+            if is_agreed(scene, |snapshot| {
+                is_forked(snapshot, name, fork, primary, standby)
+            }) {
+                looked.findings.push(split_brain(name, contradiction));
+            } else {
+                looked.undecided = Some(format!("at one final read alone {contradiction}"));
+            }
             continue;
         }
         let differing = differing(primary, standby);
@@ -133,22 +151,22 @@ fn compare_nodes(
     }
 }
 
-/// Two nodes that cannot come from one history of writes.
-fn fork(primary: &NodeView, standby: &NodeView) -> Option<String> {
-    let (ours, theirs) = (primary.state.as_ref()?, standby.state.as_ref()?);
-    if theirs.has_data && ours.system_id != theirs.system_id {
-        return Some(format!(
-            "{} and {} are two different databases (system identifiers {} and {})",
-            primary.name, standby.name, ours.system_id, theirs.system_id
-        ));
-    }
-    if theirs.timeline > ours.timeline {
-        return Some(format!(
-            "{} is primary on timeline {}, and {} is already on timeline {}",
-            primary.name, ours.timeline, standby.name, theirs.timeline
-        ));
-    }
-    None
+/// Whether a final read shows the same fork between the same two nodes.
+fn is_forked(
+    snapshot: &Snapshot,
+    database: &str,
+    fork: Fork,
+    primary: &NodeView,
+    standby: &NodeView,
+) -> bool {
+    let Some(view) = same_database(snapshot, database) else {
+        return false;
+    };
+    let leads = |node: &&&NodeView| node.name == primary.name;
+    let lead = view.primaries().iter().find(leads).copied();
+    let follower = same_node(snapshot, database, &standby.name);
+    lead.zip(follower)
+        .is_some_and(|(lead, follower)| Fork::between(lead, follower) == Some(fork))
 }
 
 /// The names of the tables that do not hold the same on both, ascending.
@@ -290,40 +308,84 @@ mod tests {
         assert_eq!(case.judge().verdict, Verdict::Unknown);
     }
 
-    #[test]
-    fn two_lasting_primaries_are_a_split_brain() {
+    /// Changes the node `at` of the payment database in the last `reads` final reads.
+    fn changed(at: usize, reads: usize, change: fn(&mut NodeView)) -> Case {
         let mut case = Case::legal();
-        for snapshot in &mut case.snapshots {
-            case_primary(&mut snapshot.databases[1].nodes[2]);
+        let from = case.snapshots.len() - reads;
+        for snapshot in &mut case.snapshots[from..] {
+            change(&mut snapshot.databases[1].nodes[at]);
         }
-        assert_eq!(case.labels(), [Label::SplitBrain]);
-
-        let mut case = Case::legal();
-        case_primary(&mut case.snapshots[1].databases[1].nodes[2]);
-        assert_eq!(case.judge().verdict, Verdict::Unknown, "seen only once");
+        case
     }
 
-    fn case_primary(node: &mut crate::snapshot::NodeView) {
+    fn lead(node: &mut NodeView) {
+        node.in_recovery = Some(false);
         node.state.as_mut().unwrap().role = Role::Primary;
     }
 
+    fn run_ahead(node: &mut NodeView) {
+        node.state.as_mut().unwrap().timeline += 1;
+    }
+
+    fn be_another(node: &mut NodeView) {
+        node.state.as_mut().unwrap().system_id = "8".to_owned();
+    }
+
+    fn start(node: &mut NodeView) {
+        be_another(node);
+        run_ahead(node);
+        node.state.as_mut().unwrap().role = Role::Starting;
+    }
+
     #[test]
-    fn a_split_brain_seen_during_the_run_is_a_violation() {
+    fn what_two_reads_agree_on_is_a_split_brain_and_one_look_is_undecided() {
+        for change in [lead, run_ahead, be_another] {
+            assert_eq!(changed(2, 2, change).labels(), [Label::SplitBrain]);
+            let seen_once = changed(2, 1, change);
+            assert_eq!(seen_once.labels(), []);
+            assert_eq!(seen_once.judge().verdict, Verdict::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_node_that_has_only_just_started_is_no_split_brain() {
+        assert_eq!(changed(2, 2, start).labels(), []);
+        let silent = |node: &mut NodeView| {
+            be_another(node);
+            node.in_recovery = None;
+            node.tables.clear();
+        };
+        let case = changed(2, 2, silent);
+        assert_eq!(case.labels(), []);
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_deposed_primary_that_is_alone_is_no_second_one() {
+        let deposed = |node: &mut NodeView| {
+            lead(node);
+            let state = node.state.as_mut().unwrap();
+            (state.alone, state.epoch) = (true, 0);
+        };
+        assert_eq!(changed(2, 2, deposed).labels(), []);
+    }
+
+    fn seen(looks: u32) -> Case {
         let mut case = Case::legal();
         case.evidence.split_brains.push(SplitBrain {
             database: "stock".to_owned(),
             nodes: vec!["stock-db-0".to_owned(), "stock-db-1".to_owned()],
             at_us: 12_000_000,
+            looks,
         });
-        assert_eq!(case.labels(), [Label::SplitBrain]);
+        case
     }
 
     #[test]
-    fn a_standby_on_a_later_timeline_is_a_split_brain() {
-        let mut case = Case::legal();
-        let node = &mut case.snapshots[1].databases[0].nodes[1];
-        node.state.as_mut().unwrap().timeline += 1;
-        assert_eq!(case.labels(), [Label::SplitBrain]);
+    fn a_split_brain_that_two_looks_saw_is_a_violation_and_one_look_is_undecided() {
+        assert_eq!(seen(2).labels(), [Label::SplitBrain]);
+        assert_eq!(seen(1).labels(), []);
+        assert_eq!(seen(1).judge().verdict, Verdict::Unknown);
     }
 
     #[test]

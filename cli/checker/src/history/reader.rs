@@ -2,7 +2,10 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use super::{Attempt, Complete, FORMAT, Header, History, Invoke, Record, VERSION};
+use super::{
+    Attempt, Complete, FORMAT, Header, History, Invoke, Miscount, Record, SPAN_MAX_US,
+    STARTED_AT_MS_MAX, VERSION,
+};
 
 /// Why a text is not a history.
 #[derive(Debug, Error)]
@@ -26,6 +29,12 @@ pub enum HistoryError {
         attempt: u32,
         problem: &'static str,
     },
+    #[error("line {line}: a time of {at_us} us, and a history lasts at most {SPAN_MAX_US} us")]
+    Span { line: usize, at_us: u64 },
+    #[error(
+        "line 1: the history began at {started_at_ms} ms, which is in no year that has four digits"
+    )]
+    Began { started_at_ms: u64 },
     #[error("line {line}: a record after the end")]
     AfterEnd { line: usize },
 }
@@ -40,6 +49,9 @@ pub struct Reader {
     open: HashMap<(u64, u32), usize>,
     sent: Sent,
     ended_at_us: Option<u64>,
+    /// Of whole records, but for the end.
+    records: u64,
+    miscount: Option<Miscount>,
     /// A line that stops in the middle: forgiven if no line follows.
     bad: Option<(usize, serde_json::Error)>,
 }
@@ -73,10 +85,7 @@ impl Reader {
         match serde_json::from_slice(line) {
             Ok(Record::Invoke(invoke)) => self.invoke(invoke),
             Ok(Record::Complete(complete)) => self.complete(complete),
-            Ok(Record::End { at_us }) => {
-                self.ended_at_us = Some(at_us);
-                Ok(())
-            }
+            Ok(Record::End { at_us, records }) => self.end(at_us, records),
             // Only a line that just stops can be what a killed writer left.
             Err(error) if error.is_eof() => {
                 self.bad = Some((self.line, error));
@@ -89,7 +98,27 @@ impl Reader {
         }
     }
 
+    fn end(&mut self, at_us: u64, told: u64) -> Result<(), HistoryError> {
+        self.within_span(at_us)?;
+        self.ended_at_us = Some(at_us);
+        let read = self.records;
+        self.miscount = (told != read).then_some(Miscount { told, read });
+        Ok(())
+    }
+
+    fn within_span(&self, at_us: u64) -> Result<(), HistoryError> {
+        if at_us <= SPAN_MAX_US {
+            return Ok(());
+        }
+        Err(HistoryError::Span {
+            line: self.line,
+            at_us,
+        })
+    }
+
     fn invoke(&mut self, invoke: Invoke) -> Result<(), HistoryError> {
+        self.within_span(invoke.due_us.max(invoke.sent_us))?;
+        self.records += 1;
         let key = (invoke.id, invoke.attempt);
         if !self.sent.insert(key) {
             return Err(self.contradiction(key, "was sent twice"));
@@ -103,6 +132,8 @@ impl Reader {
     }
 
     fn complete(&mut self, complete: Complete) -> Result<(), HistoryError> {
+        self.within_span(complete.at_us)?;
+        self.records += 1;
         let key = (complete.id, complete.attempt);
         let Some(at) = self.open.remove(&key) else {
             let problem = if self.sent.contains(key) {
@@ -138,6 +169,7 @@ impl Reader {
             attempts: self.attempts,
             ended_at_us: self.ended_at_us,
             truncated_line: self.bad.map(|(line, _)| line),
+            miscount: self.miscount,
         })
     }
 }
@@ -202,166 +234,18 @@ fn read_header(line: &[u8]) -> Result<Header, HistoryError> {
             found: envelope.version,
         });
     }
-    serde_json::from_slice(line).map_err(|source| HistoryError::Malformed { line: 1, source })
+    let malformed = |source| HistoryError::Malformed { line: 1, source };
+    let header: Header = serde_json::from_slice(line).map_err(malformed)?;
+    if header.started_at_ms > STARTED_AT_MS_MAX {
+        return Err(HistoryError::Began {
+            started_at_ms: header.started_at_ms,
+        });
+    }
+    Ok(header)
 }
 
 #[cfg(test)]
 mod fuzz;
 
 #[cfg(test)]
-mod tests {
-    use protocol::OrderId;
-
-    use super::*;
-    use crate::{
-        history::{Op, line},
-        outcome::Class,
-    };
-
-    fn invoke(id: u64) -> Record {
-        Record::Invoke(Invoke {
-            id,
-            attempt: 1,
-            process: 0,
-            due_us: 10,
-            sent_us: 12,
-            op: Op::Checkout { order: OrderId(7) },
-        })
-    }
-
-    fn complete(id: u64) -> Record {
-        Record::Complete(Complete {
-            id,
-            attempt: 1,
-            at_us: 99,
-            class: Class::Ok,
-            status: Some(200),
-            broken: None,
-            refusal: None,
-            value: None,
-        })
-    }
-
-    fn text(records: &[Record]) -> String {
-        let mut text = line(&Header::new("quiet", 1_700_000_000_000, Some(42))).unwrap();
-        for record in records {
-            text += &line(record).unwrap();
-        }
-        text
-    }
-
-    fn error(text: &str) -> String {
-        History::parse(text.as_bytes()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_history_reads_back_as_written() {
-        let text = text(&[
-            invoke(1),
-            invoke(2),
-            complete(1),
-            Record::End { at_us: 100 },
-        ]);
-        insta::assert_snapshot!(text, @r#"
-        {"format":"webshop-history","version":1,"run":"quiet","started_at_ms":1700000000000,"seed":42}
-        {"i":{"id":1,"n":1,"p":0,"d":10,"t":12,"op":{"checkout":{"order":7}}}}
-        {"i":{"id":2,"n":1,"p":0,"d":10,"t":12,"op":{"checkout":{"order":7}}}}
-        {"c":{"id":1,"n":1,"t":99,"o":"ok","s":200}}
-        {"end":{"t":100}}
-        "#);
-        let history = History::parse(text.as_bytes()).unwrap();
-        assert!(history.is_complete());
-        assert_eq!(history.attempts[0].class(), Class::Ok);
-        assert_eq!(history.attempts[1].class(), Class::Info);
-    }
-
-    #[test]
-    fn a_line_cut_off_at_any_byte_is_reported_and_tolerated() {
-        let whole = text(&[invoke(1), complete(1)]);
-        let tail_begins = text(&[invoke(1)]).len();
-        for cut in tail_begins + 1..whole.len() - 1 {
-            let history = History::parse(&whole.as_bytes()[..cut]).unwrap();
-            assert_eq!(history.truncated_line, Some(3), "cut at {cut}");
-            assert_eq!(history.attempts[0].class(), Class::Info);
-            assert!(!history.is_complete());
-        }
-        let history = History::parse(&whole.as_bytes()[..whole.len() - 1]).unwrap();
-        assert_eq!(history.truncated_line, None);
-    }
-
-    #[test]
-    fn a_malformed_line_in_the_middle_is_an_error_with_its_number() {
-        let mut text = text(&[invoke(1)]);
-        text += "{\"i\":{\"id\":2\n";
-        text += &line(&complete(1)).unwrap();
-        assert_eq!(error(&text), "line 3: malformed record");
-    }
-
-    #[test]
-    fn a_first_line_that_was_cut_off_leaves_nothing() {
-        let whole = text(&[]);
-        for cut in 1..whole.len() - 1 {
-            let error = History::parse(&whole.as_bytes()[..cut]).unwrap_err();
-            assert!(
-                matches!(error, HistoryError::Empty),
-                "cut at {cut}: {error}"
-            );
-        }
-    }
-
-    #[test]
-    fn retries_and_far_numbers_are_told_apart() {
-        let far = |id, attempt| {
-            let Record::Invoke(mut record) = invoke(id) else {
-                unreachable!()
-            };
-            record.attempt = attempt;
-            Record::Invoke(record)
-        };
-        let last = u64::MAX;
-        let records = [far(3, 1), far(3, 2), far(last, 1), far(last, 2)];
-        let read = History::parse(text(&records).as_bytes()).unwrap();
-        assert_eq!(read.attempts.len(), 4);
-        let mut again = records.to_vec();
-        again.push(far(last, 1));
-        assert!(error(&text(&again)).ends_with("was sent twice"));
-    }
-
-    #[test]
-    fn contradicting_records_are_errors() {
-        for (records, message) in [
-            (
-                vec![complete(5)],
-                "line 2: attempt 1 of operation 5 was never sent",
-            ),
-            (
-                vec![invoke(1), invoke(1)],
-                "line 3: attempt 1 of operation 1 was sent twice",
-            ),
-            (
-                vec![invoke(1), complete(1), complete(1)],
-                "line 4: attempt 1 of operation 1 completed twice",
-            ),
-            (
-                vec![Record::End { at_us: 1 }, invoke(1)],
-                "line 3: a record after the end",
-            ),
-        ] {
-            assert_eq!(error(&text(&records)), message);
-        }
-    }
-
-    #[test]
-    fn a_foreign_or_newer_or_empty_file_is_refused() {
-        assert_eq!(error(""), "the history is empty");
-        assert_eq!(error("hello\n"), "line 1: this is not a webshop history");
-        assert_eq!(
-            error("{\"format\":\"other\",\"version\":1}\n"),
-            "line 1: this is not a webshop history"
-        );
-        assert_eq!(
-            error("{\"format\":\"webshop-history\",\"version\":9,\"more\":[]}\n"),
-            "line 1: the history has version 9, and this program reads version 1"
-        );
-    }
-}
+mod tests;

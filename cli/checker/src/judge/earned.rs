@@ -7,14 +7,14 @@ use crate::{
     availability::{Availability, Operation},
     check::Scene,
     evidence::Evidence,
-    history::{History, Op},
-    outcome::Class,
+    history::{History, Miscount},
     snapshot::Snapshot,
-    verdict::{Budgets, Verdict},
+    verdict::Verdict,
 };
 
-/// How near to a fault's effect there must have been load on both sides of it.
-const IN_FLIGHT_US: u64 = 1_000_000;
+mod parts;
+mod under_load;
+mod writers;
 
 /// Everything that keeps a run from a PASS, with the verdict that it leads to.
 pub(super) fn shortcomings(
@@ -42,8 +42,10 @@ pub(super) fn shortcomings(
     found.extend(ending(run.history).map(unknown));
     found.extend(load(operations).into_iter().map(unknown));
     found.extend(coverage(run, scene.last).into_iter().map(unknown));
-    found.extend(faults(run, operations).into_iter().map(unknown));
-    found.extend(counts(run, operations).into_iter().map(unknown));
+    found.extend(parts::strangers(scene).into_iter().map(unknown));
+    found.extend(writers::gaps(run).into_iter().map(unknown));
+    found.extend(under_load::faults(run).into_iter().map(unknown));
+    found.extend(under_load::counts(run, operations).into_iter().map(unknown));
     let slow = budgets(run, availability).into_iter();
     let slow = slow.chain(late(run.evidence));
     found.extend(slow.map(|reason| (Verdict::Slo, reason)));
@@ -54,6 +56,11 @@ pub(super) fn shortcomings(
 fn ending(history: &History) -> Option<String> {
     if let Some(line) = history.truncated_line {
         return Some(format!("the history is cut off in line {line}"));
+    }
+    if let Some(Miscount { told, read }) = history.miscount {
+        return Some(format!(
+            "the history has {read} records, and its end says {told}"
+        ));
     }
     let ended = history.ended_at_us.is_some();
     (!ended).then(|| "the history has no end: whoever wrote it was stopped".to_owned())
@@ -83,103 +90,6 @@ fn coverage(run: &Run<'_>, last: &Snapshot) -> Vec<String> {
     }
     if last.orders.is_empty() {
         reasons.push("the final reads have no orders".to_owned());
-    }
-    reasons
-}
-
-/// Every planned fault took effect while load was in flight.
-fn faults(run: &Run<'_>, operations: &[Operation]) -> Vec<String> {
-    let mut reasons = Vec::new();
-    for fault in &run.evidence.faults {
-        let name = &fault.name;
-        let Some(effective_us) = fault.effective_us else {
-            reasons.push(format!("{name}: it was not seen to take effect"));
-            continue;
-        };
-        for missing in &fault.missing {
-            reasons.push(format!("{name}: not seen: {missing}"));
-        }
-        if let Some(held) = fault.held.filter(|held| !held.is_as_planned()) {
-            reasons.push(format!("{name}: {held}"));
-        }
-        let sent = |from: u64, to: u64| {
-            operations
-                .iter()
-                .any(|operation| (from..=to).contains(&operation.sent_us))
-        };
-        let before = sent(effective_us.saturating_sub(IN_FLIGHT_US), effective_us);
-        let after = sent(effective_us, effective_us.saturating_add(IN_FLIGHT_US));
-        let in_flight = operations
-            .iter()
-            .any(|operation| (operation.sent_us..=operation.last_seen_us).contains(&effective_us));
-        if !(before && after || in_flight) {
-            reasons.push(format!("{name}: there was no load when it took effect"));
-        }
-        if fault.healed_us.is_none() {
-            reasons.push(format!("{name}: it was not seen to be healed"));
-        }
-    }
-    reasons
-}
-
-/// Enough succeeded before, during and after the faults.
-fn counts(run: &Run<'_>, operations: &[Operation]) -> Vec<String> {
-    let faults = &run.evidence.faults;
-    let ok = |from: u64, to: u64| {
-        let within = |at: &u64| (from..to).contains(at);
-        let ok = operations.iter().filter_map(|operation| operation.ok_at_us);
-        ok.filter(within).count() as u64
-    };
-    let budgets = run.budgets;
-    let mut wanted = Vec::new();
-    let first = faults.iter().filter_map(|fault| fault.effective_us).min();
-    let healed = faults.iter().filter_map(|fault| fault.healed_us).max();
-    match (first, healed) {
-        _ if faults.is_empty() => {
-            wanted.push(("in the run", ok(0, u64::MAX), budgets.ok_before_min));
-        }
-        (Some(first), Some(healed)) => {
-            wanted.push(("before the fault", ok(0, first), budgets.ok_before_min));
-            wanted.push(("during the fault", ok(first, healed), budgets.ok_during_min));
-            let after = ok(healed, u64::MAX);
-            wanted.push(("after the fault was healed", after, budgets.ok_after_min));
-        }
-        // Said already: a fault without effect, or one that was never healed.
-        (None, _) | (_, None) => {}
-    }
-    let mut reasons = amounts(operations, budgets);
-    let few = wanted
-        .into_iter()
-        .filter(|(_, ok, min)| ok < min)
-        .map(|(when, ok, min)| format!("{ok} operations were ok {when}, of at least {min}"));
-    reasons.extend(few);
-    reasons
-}
-
-/// Enough checkouts succeeded in all, and not too much is unknown.
-fn amounts(operations: &[Operation], budgets: &Budgets) -> Vec<String> {
-    let mut reasons = Vec::new();
-    let checkouts = operations
-        .iter()
-        .filter(|operation| matches!(operation.op, Op::Checkout { .. }));
-    let ok = checkouts
-        .filter(|checkout| checkout.ok_at_us.is_some())
-        .count() as u64;
-    let min = budgets.ok_checkouts_min;
-    if ok < min {
-        reasons.push(format!("{ok} checkouts were ok, of at least {min}"));
-    }
-    let unknown = operations
-        .iter()
-        .filter(|operation| operation.class == Class::Info)
-        .count();
-    let share = unknown as f64 / operations.len().max(1) as f64;
-    if let Some(max) = budgets.unknown_ratio_max
-        && share > max
-    {
-        reasons.push(format!(
-            "the outcome of {share:.4} of the operations is unknown, of at most {max}"
-        ));
     }
     reasons
 }

@@ -1,5 +1,6 @@
 use crate::{
     evidence::{Held, HeldUntil},
+    history::{Miscount, Op},
     testing::Case,
     verdict::{Check, Status, Verdict},
 };
@@ -38,7 +39,7 @@ fn a_result_reads_back_as_written() {
 /// What is done to a run that is otherwise legal, and what keeps it from a PASS then.
 type Flaw = (fn(&mut Case), &'static str);
 
-const FLAWS: [Flaw; 20] = [
+const FLAWS: [Flaw; 21] = [
     (
         |case| case.history.ended_at_us = None,
         "the history has no end: whoever wrote it was stopped",
@@ -46,6 +47,10 @@ const FLAWS: [Flaw; 20] = [
     (
         |case| case.history.truncated_line = Some(7),
         "the history is cut off in line 7",
+    ),
+    (
+        |case| case.history.miscount = Some(Miscount { told: 9, read: 7 }),
+        "the history has 7 records, and its end says 9",
     ),
     (
         |case| case.history.attempts.clear(),
@@ -65,7 +70,7 @@ const FLAWS: [Flaw; 20] = [
     ),
     (
         |case| case.evidence.faults[0].effective_us = Some(900_000_000),
-        "kill stock-db-primary: there was no load when it took effect",
+        "kill stock-db-primary: no checkout was under way when it took effect",
     ),
     (
         |case| case.evidence.faults[0].healed_us = None,
@@ -83,15 +88,15 @@ const FLAWS: [Flaw; 20] = [
     ),
     (
         |case| case.budgets.ok_before_min = 1_000_000,
-        "operations were ok before the fault, of at least 1000000",
+        "checkouts were ok before the fault, of at least 1000000",
     ),
     (
         |case| case.budgets.ok_during_min = 1_000_000,
-        "operations were ok during the fault, of at least 1000000",
+        "checkouts were ok during the fault, of at least 1000000",
     ),
     (
         |case| case.budgets.ok_after_min = 1_000_000,
-        "operations were ok after the fault was healed, of at least 1000000",
+        "checkouts were ok after the fault was healed, of at least 1000000",
     ),
     (
         |case| case.evidence.settle.load_stopped = false,
@@ -154,6 +159,19 @@ fn a_kind_of_operation_that_never_was_ok_is_too_little() {
     let judgement = case.judge();
     assert_eq!(judgement.verdict, Verdict::Unknown);
     assert_eq!(judgement.reasons, ["no add_funds was ever ok"]);
+}
+
+#[test]
+fn a_read_that_told_no_value_is_not_ok() {
+    let mut case = Case::legal();
+    for attempt in &mut case.history.attempts {
+        if let (Op::FindUser { .. }, Some(complete)) = (attempt.invoke.op, &mut attempt.complete) {
+            complete.value = None;
+        }
+    }
+    let judgement = case.judge();
+    assert_eq!(judgement.verdict, Verdict::Unknown);
+    assert_eq!(judgement.reasons, ["no find_user was ever ok"]);
 }
 
 #[test]

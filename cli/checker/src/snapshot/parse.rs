@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     ApiReads, DatabaseView, DirectRow, INITIAL_FORMAT, Initial, LaneView, Rows, SNAPSHOT_FORMAT,
-    SagaRow, Snapshot, SnapshotError, VERSION, Witnesses,
+    SagaRow, Snapshot, SnapshotError, Source, VERSION, Witnesses,
 };
 
 /// What both formats begin with, whatever their version.
@@ -53,7 +53,9 @@ impl Initial {
 struct Parts<'a> {
     format: String,
     version: u32,
+    run: String,
     taken_at_us: i64,
+    sources: Vec<Source>,
     #[serde(default)]
     witnesses: Witnesses,
     #[serde(borrow)]
@@ -111,7 +113,9 @@ fn whole(
             parts.payment_movements,
             earlier.map(|(p, s)| (p.payment_movements, &s.payment_movements)),
         )?,
+        run: parts.run,
         taken_at_us: parts.taken_at_us,
+        sources: parts.sources,
         witnesses: parts.witnesses,
         sagas: parts.sagas,
         databases: parts.databases,
@@ -202,7 +206,12 @@ mod tests {
         assert_eq!(error("[1]"), "this is not a webshop-snapshot file");
         assert_eq!(
             error(r#"{"format":"webshop-snapshot","version":9}"#),
-            "it has version 9, and this program reads version 1"
+            "it has version 9, and this program reads version 2"
+        );
+        let old = r#"{"format":"webshop-initial","version":1,"taken_at_us":0}"#;
+        assert_eq!(
+            Initial::parse(old.as_bytes()).unwrap_err().to_string(),
+            "it has version 1, and this program reads version 2"
         );
         let snapshot = serde_json::to_string(&Snapshot::default()).unwrap();
         let error = Initial::parse(snapshot.as_bytes()).unwrap_err().to_string();

@@ -2,7 +2,10 @@
 
 use protocol::{Credits, ItemId, OrderId, Quantity, UserId};
 
-use super::{Case, simulate::STARTED_AT_MS};
+use super::{
+    Case,
+    simulate::{RUN, STARTED_AT_MS},
+};
 use crate::{
     history::{Attempt, Complete, Header, History, Invoke, Op, Value},
     outcome::{Broken, Class},
@@ -67,10 +70,11 @@ impl Load {
 
     pub(crate) fn end(self, at_us: u64) -> History {
         History {
-            header: Header::new("20250101-120000-kill", STARTED_AT_MS, Some(1)),
+            header: Header::new(RUN, STARTED_AT_MS, Some(1)),
             attempts: self.attempts,
             ended_at_us: Some(at_us),
             truncated_line: None,
+            miscount: None,
         }
     }
 

@@ -8,11 +8,11 @@ use protocol::{
 
 use super::{Case, load::Load};
 use crate::{
-    evidence::{Evidence, Expected, FaultEvidence, Settle},
+    evidence::{Evidence, Expected, FaultEvidence, Planned, Settle},
     outcome::{Broken, Class},
     snapshot::{
         ApiOrder, DatabaseView, Initial, ItemRow, LaneView, NodeView, OrderLine, OrderRow,
-        PaymentMovement, Snapshot, StockMovement, TableDigest, UserRow,
+        PaymentMovement, Snapshot, Source, StockMovement, TableDigest, UserRow,
     },
     verdict::Budgets,
 };
@@ -21,9 +21,20 @@ const USERS: i64 = 8;
 const ITEMS: i64 = 8;
 const PRICE: i64 = 5;
 const PLENTY: i64 = 1_000_000;
+/// The id of every simulated run.
+pub(super) const RUN: &str = "20250101-120000-kill";
 pub(super) const STARTED_AT_MS: u64 = 1_700_000_000_000;
-/// When the final reads are made, after every load of a reasonable length.
+/// When the final reads are made at the earliest, and how long after the load otherwise.
 const READ_AT_US: u64 = 100_000_000;
+const READ_AFTER_US: u64 = 30_000_000;
+/// Between two final reads.
+const STABLE_MS: u64 = 3_000;
+/// The tables of each database whose rows are read.
+const TABLES: [(&str, &[&str]); 3] = [
+    ("order", &["order_line", "shop_order"]),
+    ("payment", &["account", "payment_movement"]),
+    ("stock", &["item", "stock_movement"]),
+];
 /// The time between two orders' checkouts.
 const PACE_US: u64 = 100_000;
 
@@ -80,16 +91,21 @@ impl Case {
             shop.read_along(&mut load, &order, due_us + 50_000);
         }
         let end_us = PACE_US * u64::try_from(plans.len()).unwrap() + 10_000_000;
-        let snapshot = shop.snapshot();
+        let read_at_us = READ_AT_US.max(end_us + READ_AFTER_US);
+        let mut first = shop.snapshot();
+        first.taken_at_us = unix_us(read_at_us);
+        let mut second = first.clone();
+        second.taken_at_us = unix_us(read_at_us + STABLE_MS * 1000);
         Self {
+            planned: Surroundings::planned(&["kill stock-db-primary"]),
             history: load.end(end_us),
             initial,
-            snapshots: vec![snapshot.clone(), snapshot],
+            snapshots: vec![first, second],
             evidence: evidence(end_us - 10_000_000),
             budgets: Budgets {
-                ok_before_min: 5,
-                ok_during_min: 5,
-                ok_after_min: 5,
+                ok_before_min: 3,
+                ok_during_min: 3,
+                ok_after_min: 3,
                 ..Budgets::default()
             },
             plans,
@@ -123,6 +139,7 @@ fn checkout(load: &mut Load, order: OrderId, fate: Fate, due_us: u64) {
 fn evidence(load_us: u64) -> Evidence {
     Evidence {
         faults: vec![FaultEvidence {
+            place: 0,
             name: "kill stock-db-primary".to_owned(),
             target: "stock-db-0".to_owned(),
             injected_us: Some(load_us / 3),
@@ -193,6 +210,7 @@ impl Shop {
             users: self.users.clone(),
             items: self.items.clone(),
             orders: self.orders.clone(),
+            run: RUN.to_owned(),
             ..Initial::default()
         }
     }
@@ -254,7 +272,6 @@ impl Shop {
 
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot {
-            taken_at_us: unix_us(READ_AT_US),
             orders: self.orders.clone().into(),
             users: self.users.clone().into(),
             items: self.items.clone().into(),
@@ -263,6 +280,7 @@ impl Shop {
             ..Surroundings::snapshot()
         };
         Surroundings::answer(&mut snapshot);
+        Surroundings::count(&mut snapshot);
         snapshot
     }
 }
@@ -271,9 +289,47 @@ impl Shop {
 pub(crate) struct Surroundings;
 
 impl Surroundings {
+    /// The plan of a run with these faults.
+    pub(crate) fn planned(faults: &[&str]) -> Planned {
+        let databases = TABLES.map(|(name, _)| database(name));
+        let nodes = databases.map(|view| {
+            let nodes = view.nodes.into_iter().map(|node| node.name);
+            (view.name, nodes.collect())
+        });
+        Planned {
+            run: RUN.to_owned(),
+            faults: faults.iter().map(|name| (*name).to_owned()).collect(),
+            nodes: nodes.into(),
+            direct_writes: false,
+            stable_ms: STABLE_MS,
+        }
+    }
+
+    /// Lets every node count the rows that there are.
+    pub(crate) fn count(snapshot: &mut Snapshot) {
+        let lines = snapshot.orders.iter().map(|order| order.lines.len());
+        let counts = [
+            ("order_line", lines.sum()),
+            ("shop_order", snapshot.orders.len()),
+            ("account", snapshot.users.len()),
+            ("payment_movement", snapshot.payment_movements.len()),
+            ("item", snapshot.items.len()),
+            ("stock_movement", snapshot.stock_movements.len()),
+        ];
+        let nodes = snapshot.databases.iter_mut();
+        let tables = nodes.flat_map(|view| &mut view.nodes);
+        for digest in tables.flat_map(|node| &mut node.tables) {
+            let counted = counts.iter().find(|(table, _)| *table == digest.table);
+            if let Some((_, rows)) = counted {
+                digest.rows = *rows as u64;
+            }
+        }
+    }
+
     /// No fault, and everything settled.
     pub(crate) fn quiet() -> Evidence {
         Evidence {
+            run: RUN.to_owned(),
             settle: Settle {
                 load_stopped: true,
                 faults_healed: true,
@@ -289,8 +345,15 @@ impl Surroundings {
 
     /// Replicas that agree, lanes that are empty, and no rows.
     pub(crate) fn snapshot() -> Snapshot {
+        let source = |(name, _): (&str, _)| Source {
+            database: name.to_owned(),
+            node: format!("{name}-db-0"),
+            timeline: 1,
+        };
         Snapshot {
-            databases: ["order", "payment", "stock"].map(database).to_vec(),
+            run: RUN.to_owned(),
+            sources: TABLES.map(source).to_vec(),
+            databases: TABLES.map(|(name, _)| database(name)).to_vec(),
             lanes: TOPICS.map(lane).to_vec(),
             ..Snapshot::default()
         }
@@ -319,6 +382,15 @@ fn lane(topic: &str) -> LaneView {
 }
 
 fn database(name: &str) -> DatabaseView {
+    let tables = TABLES.iter().filter(|(of, _)| *of == name);
+    let tables: Vec<&str> = tables
+        .flat_map(|(_, tables)| tables.iter().copied())
+        .collect();
+    let digest = |table: &&str| TableDigest {
+        table: (*table).to_owned(),
+        rows: 0,
+        digest: "abc".to_owned(),
+    };
     let node = |node_id: u8| {
         let primary = node_id == 0;
         let role = if primary {
@@ -343,11 +415,7 @@ fn database(name: &str) -> DatabaseView {
                 following: (!primary).then(|| format!("{name}-db-0")),
             }),
             in_recovery: Some(!primary),
-            tables: vec![TableDigest {
-                table: "shop".to_owned(),
-                rows: 3,
-                digest: "abc".to_owned(),
-            }],
+            tables: tables.iter().map(digest).collect(),
             replayed: (!primary).then_some(Lsn(1000)),
             error: None,
         }

@@ -17,9 +17,9 @@ use crate::{
     stack::{self, STACK_LABEL, label_filter},
 };
 
-/// What the fault is called.
 /// What the helper of a direct writer is called where a fault's has the fault's name.
 pub(crate) const DIRECT_WRITES: &str = "direct writes";
+/// What the fault is called.
 const FAULT_LABEL: &str = "webshop.fault";
 /// The name of the task that it is on.
 const TASK_LABEL: &str = "webshop.fault.task";

@@ -12,6 +12,8 @@ use crate::{
 /// One task that a fault hit, and what has been seen since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
+    /// Of the fault, in the plan.
+    place: usize,
     name: String,
     expected: Expected,
     victim: Victim,
@@ -56,6 +58,7 @@ impl Proof {
             },
         };
         Self {
+            place: plan.place,
             name: plan.name(),
             expected: plan.expected,
             victim,
@@ -312,6 +315,7 @@ impl Proof {
             seen.push(format!("{node} is primary{again} on timeline {timeline}"));
         }
         FaultEvidence {
+            place: self.place,
             name: self.name.clone(),
             target: self.victim.task.name(),
             injected_us: Some(self.injected_us),

@@ -102,7 +102,8 @@ impl Client {
         }
     }
 
-    /// Reads a JSON body. `Ok(None)`: the shop says that there is no such thing (4xx).
+    /// Reads a JSON body. `Ok(None)`: the shop says that there is no such thing (4xx). 408, 425 and 429 say only that it
+    /// did not look.
     ///
     /// # Errors
     /// Why there was no answer that counts.
@@ -117,7 +118,8 @@ impl Client {
             .await
             .map_err(|error| chain(&error))?;
         let status = response.status();
-        if status.is_client_error() {
+        let did_not_look = matches!(status.as_u16(), 408 | 425 | 429);
+        if status.is_client_error() && !did_not_look {
             return Ok(None);
         }
         if !status.is_success() {

@@ -1,27 +1,37 @@
 //! Writers beside every database node, in its own network: they reach a node that nobody else reaches, and go on while it is
 //! frozen. What it acknowledges to them, its successors must have.
 
+mod coverage;
+mod heard;
+
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bollard::{container::LogOutput, query_parameters::InspectContainerOptions};
-use checker::evidence::DirectWrite;
-use futures_util::StreamExt as _;
-use protocol::agent::DirectWrite as Acknowledged;
-use tokio::{task::JoinHandle, time::timeout};
+use checker::evidence::{DirectWrites, GapCause};
+use futures_util::{StreamExt as _, future::join_all};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    coverage::{Coverage, Gap, Sight},
+    heard::{Heard, Speaker},
+};
 use crate::{
     agent::Agent,
     cluster::Cluster,
     error::{Error, Result},
     exec,
-    fault::helper::{Beside, Helper},
+    fault::helper::{Beside, DIRECT_WRITES, Helper},
+    recorder::Clock,
     stack::{CLUSTER_LABEL, KIND_LABEL},
-    tasks::{self, Running},
+    tasks::{self, Running, Tasks},
 };
 
 /// How soon a node's new container gets a new writer.
@@ -29,30 +39,42 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a writer may take to leave when it is told to.
 const LEAVE_MAX: Duration = Duration::from_secs(3);
 
-type Writes = Arc<Mutex<Vec<DirectWrite>>>;
+/// How long a writer may say nothing before it is begun again. It speaks every three seconds at the least.
+const SILENT_MAX: Duration = Duration::from_secs(5);
+/// The longest line that can be a writer's, in bytes.
+const LINE_MAX: usize = 4096;
+
+type Listening = Arc<Mutex<Heard>>;
 
 /// The writers of a run.
 #[derive(Debug)]
 pub(super) struct DirectWriters {
     stop: CancellationToken,
-    writes: Writes,
-    keeping: JoinHandle<()>,
+    heard: Listening,
+    keeping: JoinHandle<Vec<(String, Gap)>>,
 }
 
-/// What every writer needs.
+/// What every writer needs, and how well each node is written to.
 struct Keeping {
     cluster: Cluster,
     image: String,
     password: String,
-    writes: Writes,
+    heard: Listening,
+    writers: BTreeMap<String, Writer>,
+    coverage: BTreeMap<String, Coverage>,
 }
 
 /// The writer beside one container.
 struct Writer {
     container: String,
+    begun_at: Instant,
     helper: Helper,
     stop: CancellationToken,
     reading: JoinHandle<()>,
+}
+
+fn locked(heard: &Listening) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl DirectWriters {
@@ -77,86 +99,161 @@ impl DirectWriters {
                 reason: format!("no password for the databases: {}", password.trim()),
             });
         }
-        let writes = Writes::default();
-        let keeping = Keeping {
+        let heard = Listening::default();
+        let mut keeping = Keeping {
             cluster: cluster.clone(),
             image: inspected.image.unwrap_or_default(),
             password: password.trim().to_owned(),
-            writes: Arc::clone(&writes),
+            heard: Arc::clone(&heard),
+            writers: BTreeMap::new(),
+            coverage: BTreeMap::new(),
         };
-        let mut writers = BTreeMap::new();
-        if let Err(error) = keeping.follow(&mut writers).await {
-            keeping.end_all(writers).await;
+        let tasks = tasks::tasks(cluster).await?;
+        let refused = keeping.follow(&tasks).await;
+        if let Some((_, error)) = refused.into_iter().next() {
+            keeping.end_all().await;
             return Err(error);
         }
         let stop = CancellationToken::new();
-        let keeping = tokio::spawn(keeping.keep(writers, stop.clone()));
+        let keeping = tokio::spawn(keeping.keep(stop.clone()));
         Ok(Self {
             stop,
-            writes,
+            heard,
             keeping,
         })
     }
 
-    /// Ends them all and gives what was acknowledged.
+    /// Ends them all and gives what was acknowledged, and when nobody listened. Times are told by the run's `clock`.
     ///
     /// # Errors
     /// The keeping broke off, so that nobody knows what was missed.
-    pub(super) async fn finish(self) -> Result<Vec<DirectWrite>> {
+    pub(super) async fn finish(self, clock: &Clock) -> Result<DirectWrites> {
         self.stop.cancel();
-        self.keeping.await.map_err(|error| Error::Agent {
+        let gaps = self.keeping.await.map_err(|error| Error::Agent {
             reason: format!("the direct writers broke off: {error}"),
         })?;
-        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(std::mem::take(&mut *writes))
+        Ok(locked(&self.heard).evidence(gaps, clock))
     }
 }
 
+/// The containers of the database nodes that run.
+fn nodes(tasks: &Tasks) -> impl Iterator<Item = &Running> {
+    let is_node = |task: &&Running| {
+        let labels = tasks.services.get(&task.service);
+        let kind = labels.and_then(|labels| labels.get(KIND_LABEL));
+        kind.is_some_and(|kind| kind == "database")
+    };
+    tasks.running.iter().filter(is_node)
+}
+
 impl Keeping {
-    async fn keep(self, mut writers: BTreeMap<String, Writer>, stop: CancellationToken) {
+    async fn keep(mut self, stop: CancellationToken) -> Vec<(String, Gap)> {
         loop {
+            let found = tasks::tasks(&self.cluster).await;
+            // What cannot be done now is tried again at the next look; what is missed until then is told by the coverage.
+            match found {
+                Ok(tasks) => {
+                    let refused = self.follow(&tasks).await;
+                    self.see(&tasks, &refused);
+                }
+                Err(error) => self.see_nothing(&error.to_string()),
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            // A container may go while it is looked at; the next look finds its successor.
-            if let Err(error) = self.follow(&mut writers).await {
-                tracing::debug!(%error, "a node has no direct writer for now");
+        }
+        self.end_all().await;
+        let now = Instant::now();
+        let ended = std::mem::take(&mut self.coverage).into_iter();
+        ended
+            .flat_map(|(node, coverage)| {
+                let gaps = coverage.end(now).into_iter();
+                gaps.map(move |gap| (node.clone(), gap))
+            })
+            .collect()
+    }
+
+    async fn end_all(&mut self) {
+        let all = std::mem::take(&mut self.writers).into_values();
+        join_all(all.map(|writer| self.end(writer))).await;
+    }
+
+    /// Takes down who is there, and who was heard.
+    fn see(&mut self, tasks: &Tasks, refused: &[(String, Error)]) {
+        let now = Instant::now();
+        for task in nodes(tasks) {
+            let why = refused.iter().find(|(node, _)| *node == task.service);
+            let cause = why.map_or(GapCause::Silent, |(_, error)| {
+                GapCause::NotPlaced(error.to_string())
+            });
+            let sight = Sight::There {
+                container: task.container.clone(),
+                heard_at: locked(&self.heard).last_at(&task.service),
+                cause,
+            };
+            let coverage = self.coverage.entry(task.service.clone()).or_default();
+            coverage.see(now, sight);
+        }
+        for (node, coverage) in &mut self.coverage {
+            if !nodes(tasks).any(|task| task.service == *node) {
+                coverage.see(now, Sight::Away);
             }
         }
-        self.end_all(writers).await;
     }
 
-    async fn end_all(&self, writers: BTreeMap<String, Writer>) {
-        let all = writers.into_values().map(|writer| self.end(writer));
-        futures_util::future::join_all(all).await;
+    /// The engine did not say who is there: who is heard must be.
+    fn see_nothing(&mut self, why: &str) {
+        let now = Instant::now();
+        for (node, coverage) in &mut self.coverage {
+            let sight = Sight::There {
+                container: coverage.container().to_owned(),
+                heard_at: locked(&self.heard).last_at(node),
+                cause: GapCause::NotFollowed(why.to_owned()),
+            };
+            coverage.see(now, sight);
+        }
     }
 
-    /// Moves the writers to where their nodes are now.
-    async fn follow(&self, writers: &mut BTreeMap<String, Writer>) -> Result<()> {
-        let found = tasks::tasks(&self.cluster).await?;
-        for task in &found.running {
-            let labels = &found.services[&task.service];
-            if labels.get(KIND_LABEL).map(String::as_str) != Some("database") {
-                continue;
-            }
-            let placed = writers.get(&task.service);
-            if placed.is_some_and(|writer| writer.container == task.container) {
-                continue;
-            }
-            if let Some(old) = writers.remove(&task.service) {
-                self.end(old).await;
-            }
+    /// Whether a task has a writer that works.
+    fn is_served(&self, task: &Running) -> bool {
+        let Some(writer) = self.writers.get(&task.service) else {
+            return false;
+        };
+        let heard_at = locked(&self.heard).last_at(&task.service);
+        let silent = heard_at.map_or(writer.begun_at, |at| at.max(writer.begun_at));
+        writer.container == task.container
+            && !writer.reading.is_finished()
+            && silent.elapsed() <= SILENT_MAX
+    }
+
+    /// Moves the writers to where their nodes are now, and begins those again that broke off. Gives the nodes that could
+    /// not have one, and why: a container may go while it is looked at.
+    async fn follow(&mut self, tasks: &Tasks) -> Vec<(String, Error)> {
+        let unserved: Vec<&Running> = nodes(tasks).filter(|task| !self.is_served(task)).collect();
+        let old = unserved
+            .iter()
+            .filter_map(|task| self.writers.remove(&task.service));
+        let old: Vec<Writer> = old.collect();
+        join_all(old.into_iter().map(|writer| self.end(writer))).await;
+        let begun = unserved.into_iter().map(async |task| {
+            let labels = &tasks.services[&task.service];
             let database = labels.get(CLUSTER_LABEL).cloned().unwrap_or_default();
-            let writer = self.begin(task, database).await?;
-            writers.insert(task.service.clone(), writer);
+            (task.service.clone(), self.begin(task, database).await)
+        });
+        let mut refused = Vec::new();
+        for (node, begun) in join_all(begun).await {
+            match begun {
+                Ok(writer) => drop(self.writers.insert(node, writer)),
+                Err(error) => refused.push((node, error)),
+            }
         }
-        Ok(())
+        refused
     }
 
     async fn begin(&self, task: &Running, database: String) -> Result<Writer> {
         let beside = Beside {
-            fault: "direct writes",
+            fault: DIRECT_WRITES,
             task: &task.name(),
             container: &task.container,
             undo: "true",
@@ -172,15 +269,16 @@ impl Keeping {
             }
         };
         let stop = CancellationToken::new();
-        let reading = tokio::spawn(read(
-            attached,
-            Arc::clone(&self.writes),
+        let speaker = Speaker {
             database,
-            task.service.clone(),
-            stop.clone(),
-        ));
+            node: task.service.clone(),
+            boot: None,
+        };
+        let heard = Arc::clone(&self.heard);
+        let reading = tokio::spawn(read(attached, heard, speaker, stop.clone()));
         Ok(Writer {
             container: task.container.clone(),
+            begun_at: Instant::now(),
             helper,
             stop,
             reading,
@@ -198,12 +296,12 @@ impl Keeping {
     }
 }
 
-/// Takes down what a writer prints until it leaves. It leaves when its input ends.
+/// Takes down what a writer prints until it leaves. It leaves when its input ends. A stream that breaks off ends this too,
+/// and the next look begins another.
 async fn read(
     attached: exec::Attached,
-    writes: Writes,
-    database: String,
-    node: String,
+    heard: Listening,
+    mut speaker: Speaker,
     stop: CancellationToken,
 ) {
     let exec::Attached {
@@ -219,26 +317,22 @@ async fn read(
                 continue;
             }
         };
-        let Some(Ok(part)) = part else { return };
+        let Some(Ok(part)) = part else { break };
         let LogOutput::StdOut { message } = part else {
             continue;
         };
         pending.extend_from_slice(&message);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();
-            match serde_json::from_slice::<Acknowledged>(&line) {
-                Ok(write) => {
-                    let mut writes = writes.lock().unwrap_or_else(PoisonError::into_inner);
-                    writes.push(DirectWrite {
-                        database: database.clone(),
-                        node: node.clone(),
-                        timeline: write.timeline,
-                        sent_us: write.sent_us,
-                        acked_us: write.acked_us,
-                    });
-                }
-                Err(error) => tracing::debug!(%error, node, "not the line of a direct writer"),
-            }
+            locked(&heard).take(&mut speaker, &line);
         }
+        if pending.len() > LINE_MAX {
+            locked(&heard).take(&mut speaker, &pending);
+            pending.clear();
+        }
+    }
+    // One that was told to leave may do so in the middle of a line.
+    if !pending.is_empty() && !stop.is_cancelled() {
+        locked(&heard).take(&mut speaker, &pending);
     }
 }

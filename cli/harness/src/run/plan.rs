@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use checker::{Budgets, evidence::Expected};
+use checker::{
+    Budgets,
+    evidence::{Expected, Planned},
+};
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -13,19 +16,25 @@ use crate::{
 };
 
 const FORMAT: &str = "webshop-plan";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Written before anything happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub format: String,
     pub version: u32,
+    /// The run's id: its directory's name when it was made. An older plan has none, and is refused by its version.
+    #[serde(default)]
+    pub run: String,
     /// The version of the program that made the run.
     pub webshop: String,
     pub name: String,
     /// The command, as a person typed it, or might have: for people to recognize, not to repeat.
     pub command: String,
     pub stack: StackMark,
+    /// The nodes of each database, by the database's name.
+    #[serde(default)]
+    pub nodes: BTreeMap<String, Vec<String>>,
     /// Decides every random choice of the run.
     #[serde(default)]
     pub seed: u64,
@@ -131,6 +140,9 @@ pub struct FaultPlan {
     /// or on the replicas of the same service.
     #[serde(default)]
     pub apart: bool,
+    /// Which of the plan's faults it is, from 0.
+    #[serde(default)]
+    pub place: usize,
 }
 
 impl FaultPlan {
@@ -176,12 +188,18 @@ impl Plan {
             load,
             direct_writes,
             baseline,
-            steps,
+            mut steps,
             settle,
             budgets,
             scenario: _,
         } = shape;
+        let faults = steps.iter_mut().filter_map(StepPlan::fault_mut);
+        for (place, fault) in faults.enumerate() {
+            fault.place = place;
+        }
         Self {
+            run: String::new(),
+            nodes: BTreeMap::new(),
             format: FORMAT.to_owned(),
             version: VERSION,
             webshop: env!("CARGO_PKG_VERSION").to_owned(),
@@ -209,6 +227,18 @@ impl Plan {
     /// The faults among the steps.
     pub fn faults(&self) -> impl Iterator<Item = &FaultPlan> {
         self.steps.iter().filter_map(StepPlan::fault)
+    }
+
+    /// What the parts of the run must agree with.
+    #[must_use]
+    pub fn planned(&self) -> Planned {
+        Planned {
+            run: self.run.clone(),
+            faults: self.faults().map(FaultPlan::name).collect(),
+            nodes: self.nodes.clone(),
+            direct_writes: self.direct_writes,
+            stable_ms: self.settle.stable_ms,
+        }
     }
 
     /// Whether it is a plan that this program can read.
@@ -246,5 +276,23 @@ mod tests {
         assert_eq!(step.fault().unwrap().name(), "crash reserve.before-commit");
         let again = serde_json::to_string(&step).unwrap();
         assert_eq!(serde_json::from_str::<StepPlan>(&again).unwrap(), step);
+    }
+
+    #[test]
+    fn a_plan_from_before_runs_had_ids_is_refused_by_its_version() {
+        let mut plan: Plan = serde_json::from_str(include_str!("../../tests/plan.json")).unwrap();
+        assert_eq!(plan.check(), Ok(()));
+        assert_eq!(plan.planned().faults, ["kill stock-db-primary"]);
+        assert_eq!(plan.planned().nodes["order"].len(), 3);
+        plan.version = 1;
+        let mut old = serde_json::to_value(&plan).unwrap();
+        for field in ["run", "nodes"] {
+            old.as_object_mut().unwrap().remove(field);
+        }
+        let old: Plan = serde_json::from_value(old).unwrap();
+        assert_eq!(
+            old.check().unwrap_err(),
+            "a plan of version 1; this program reads version 2"
+        );
     }
 }

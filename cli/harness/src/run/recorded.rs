@@ -90,8 +90,13 @@ impl Recorded {
     }
 
     fn with_run<T>(&self, work: impl FnOnce(&Run<'_>) -> T) -> T {
-        let nothing = Initial::default();
+        // What is not there is of no other run.
+        let nothing = Initial {
+            run: self.plan.run.clone(),
+            ..Initial::default()
+        };
         work(&Run {
+            planned: &self.plan.planned(),
             history: &self.history,
             initial: self.initial.as_ref().unwrap_or(&nothing),
             snapshots: &self.snapshots,
@@ -118,6 +123,7 @@ impl Recorded {
 /// What was seen of a run. One that was killed wrote no evidence: its faults are then unproved.
 pub(crate) fn evidence(dir: &RunDir, plan: &Plan) -> Result<Evidence> {
     let unproved = || Evidence {
+        run: plan.run.clone(),
         faults: plan
             .faults()
             .map(|fault| fault::never(fault, "what became of it: the run was cut short"))

@@ -39,10 +39,15 @@ pub(super) fn describe(error: &dyn std::error::Error) -> String {
 /// A split brain that the resolution of a target met.
 pub(super) fn split_brain(error: &Error, at_us: u64) -> Option<SplitBrain> {
     match error {
-        Error::SplitBrain { database, nodes } => Some(SplitBrain {
+        Error::SplitBrain {
+            database,
+            nodes,
+            looks,
+        } => Some(SplitBrain {
             database: database.clone(),
             nodes: nodes.clone(),
             at_us,
+            looks: *looks,
         }),
         _ => None,
     }

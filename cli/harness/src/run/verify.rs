@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use checker::{Initial, Snapshot, snapshot::Subject, verdict::Label};
+use checker::{Initial, Snapshot, evidence::DirectWrites, snapshot::Subject, verdict::Label};
 use futures_util::future::LocalBoxFuture;
 
 use super::{
@@ -91,10 +91,9 @@ async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> 
     recorded.evidence.settle = settle(cluster, &agent, load, options.settle).await?;
     heal(&mut recorded);
     phase("verify");
-    let direct_writes = recorded.evidence.direct_writes.is_some();
     if let Some(initial) = recorded.initial.take() {
-        recorded.snapshots =
-            reads(cluster, &agent, &initial, direct_writes, options.stable_for).await?;
+        let direct = recorded.evidence.direct_writes.as_ref();
+        recorded.snapshots = reads(cluster, &agent, &initial, direct, options.stable_for).await?;
         if recorded.snapshots.is_empty() && had_reads {
             return Err(Error::Agent {
                 reason: "what the databases hold now; the final reads from before stay".to_owned(),
@@ -169,7 +168,7 @@ async fn reads(
     cluster: &Cluster,
     agent: &Agent,
     initial: &Initial,
-    direct_writes: bool,
+    direct: Option<&DirectWrites>,
     apart: Duration,
 ) -> Result<Vec<Snapshot>> {
     let mut snapshots = Vec::new();
@@ -179,8 +178,9 @@ async fn reads(
         });
         let read = interruptible(cluster, async {
             let mut snapshot = snapshot::take(agent, initial).await?;
-            if direct_writes {
-                snapshot.direct_writes = Some(snapshot::direct_writes(agent, initial).await?);
+            if let Some(direct) = direct {
+                let rows = snapshot::direct_writes(agent, initial, direct).await?;
+                snapshot.direct_writes = Some(rows);
             }
             Ok(snapshot)
         })

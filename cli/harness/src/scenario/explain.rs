@@ -152,14 +152,11 @@ impl Scenario {
         for (what, least) in [
             ("ok checkouts in all", evidence.min_ok_checkouts),
             (
-                "ok operations before the first fault",
+                "ok checkouts before the first fault",
                 evidence.min_ok_before,
             ),
-            ("ok operations during the faults", evidence.min_ok_during),
-            (
-                "ok operations after the last healing",
-                evidence.min_ok_after,
-            ),
+            ("ok checkouts during the faults", evidence.min_ok_during),
+            ("ok checkouts after the last healing", evidence.min_ok_after),
         ] {
             if let Some(least) = least {
                 writeln!(out, "  at least {least} {what}")?;

@@ -150,6 +150,8 @@ impl Step {
             },
             seed,
             apart: false,
+            // Its plan knows, once it is whole.
+            place: 0,
         }
     }
 }

@@ -137,15 +137,18 @@ mod tests {
         .await;
         answer("/orders/find/1", ResponseTemplate::new(400)).await;
         answer("/stock/find/2", ResponseTemplate::new(503)).await;
+        answer("/orders/find/8", ResponseTemplate::new(408)).await;
+        answer("/payment/find_user/8", ResponseTemplate::new(425)).await;
+        answer("/stock/find/8", ResponseTemplate::new(429)).await;
         let client = Client::new(&shop.uri(), Duration::from_secs(1)).unwrap();
         let sample = Sample {
-            orders: [OrderId(1)].into(),
-            users: [UserId(3)].into(),
-            items: [ItemId(2)].into(),
+            orders: [OrderId(1), OrderId(8)].into(),
+            users: [UserId(3), UserId(8)].into(),
+            items: [ItemId(2), ItemId(8)].into(),
         };
         let found = cross_read(&client, &sample).await;
         assert_eq!(found.users[0].credit, 12);
         assert_eq!(found.absent, [Subject::Order(OrderId(1))]);
-        assert_eq!(found.unanswered, 1);
+        assert_eq!(found.unanswered, 4);
     }
 }

@@ -165,6 +165,7 @@ impl World {
             several => Err(Error::SplitBrain {
                 database: database.to_owned(),
                 nodes: several.iter().map(|node| node.name.clone()).collect(),
+                looks: 1,
             }),
         }
     }

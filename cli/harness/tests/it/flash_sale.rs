@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use checker::{
-    Budgets, Evidence, Judgement, Run,
+    Budgets, Evidence, Initial, Judgement, Run, Snapshot,
     evidence::Settle,
     judge,
     verdict::{Label, Verdict},
@@ -25,7 +25,7 @@ use rstest::rstest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::mock_shop::{CartBug, MockShop, ORDERS, Planted};
+use crate::mock_shop::{self, CartBug, MockShop, ORDERS, Planted};
 
 /// Nine in ten operations are checkouts, so that all thousand orders come up.
 const RATE: f64 = 1000.0;
@@ -71,7 +71,10 @@ async fn load(planted: Planted) -> Sale {
         direct_writes: false,
         baseline: None,
         steps: Vec::new(),
-        settle: SettlePlan::default(),
+        settle: SettlePlan {
+            stable_ms: 0,
+            ..SettlePlan::default()
+        },
         budgets: checker::Budgets::default(),
         scenario: Scenario::of(
             "sale".to_owned(),
@@ -80,8 +83,15 @@ async fn load(planted: Planted) -> Sale {
             Vec::new(),
         ),
     };
-    dir.write_plan(&Plan::new(shape, stack)).unwrap();
-    dir.write_initial(&shop.initial()).unwrap();
+    let mut plan = Plan::new(shape, stack);
+    plan.run = dir.name();
+    plan.nodes = mock_shop::nodes();
+    dir.write_plan(&plan).unwrap();
+    let initial = Initial {
+        run: dir.name(),
+        ..shop.initial()
+    };
+    dir.write_initial(&initial).unwrap();
     let (recorder, writing) = Recorder::start(
         &dir.history_path(),
         &dir.events_path(),
@@ -129,9 +139,13 @@ impl Sale {
     /// Reads everything twice and writes down what was seen.
     fn read(&self) {
         let quiescent = self.shop.is_quiescent();
-        let snapshots = [self.shop.snapshot(), self.shop.snapshot()];
+        let snapshots = [self.shop.snapshot(), self.shop.snapshot()].map(|snapshot| Snapshot {
+            run: self.dir.name(),
+            ..snapshot
+        });
         self.dir.write_snapshots(&snapshots).unwrap();
         let evidence = Evidence {
+            run: self.dir.name(),
             settle: Settle {
                 load_stopped: true,
                 faults_healed: true,
@@ -151,6 +165,7 @@ impl Sale {
         let recorded = Recorded::load(&self.dir).unwrap();
         assert_eq!(recorded.history.header.run, self.dir.name());
         judge(&Run {
+            planned: &recorded.plan.planned(),
             history: &recorded.history,
             initial: recorded.initial.as_ref().unwrap(),
             snapshots: &recorded.snapshots,

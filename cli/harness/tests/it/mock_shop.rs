@@ -3,6 +3,7 @@
 mod carts;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -19,11 +20,12 @@ use checker::{
     Initial, Snapshot,
     snapshot::{
         ApiOrder, DatabaseView, ItemRow, LaneView, NodeView, OrderLine, OrderRow, PaymentMovement,
-        StockMovement, TableDigest, UserRow,
+        Source, StockMovement, TableDigest, UserRow,
     },
 };
 use protocol::{
     ItemId, OrderId, SagaId, UserId,
+    db::{Lsn, NodeState, Role},
     http::{Done, Item, Order, Rejection, User},
     outcome::{OUTCOME_HEADER, Outcome},
     saga::{RefusalCode, TOPICS},
@@ -286,7 +288,8 @@ impl MockShop {
             payment_movements: books.payments.clone().into(),
             ..Snapshot::default()
         });
-        snapshot.databases = ["order", "payment", "stock"].map(database).to_vec();
+        snapshot.databases = DATABASES.map(|name| database(name, &snapshot)).to_vec();
+        snapshot.sources = DATABASES.map(source).to_vec();
         snapshot.lanes = TOPICS.map(lane).to_vec();
         snapshot.api.users = snapshot.users.to_vec();
         snapshot.api.items = snapshot.items.to_vec();
@@ -471,16 +474,66 @@ fn lane(topic: &str) -> LaneView {
     }
 }
 
-fn database(name: &str) -> DatabaseView {
-    let node = |number: u8| NodeView {
-        name: format!("{name}-db-{number}"),
-        state: None,
-        in_recovery: Some(number > 0),
-        tables: vec![TableDigest {
-            table: "shop".to_owned(),
-            rows: 1,
-            digest: "same".to_owned(),
-        }],
+const DATABASES: [&str; 3] = ["order", "payment", "stock"];
+
+/// The nodes of each database.
+pub(crate) fn nodes() -> BTreeMap<String, Vec<String>> {
+    let of = |name: &str| (0..3).map(|n| format!("{name}-db-{n}")).collect();
+    DATABASES.map(|name| (name.to_owned(), of(name))).into()
+}
+
+fn source(name: &str) -> Source {
+    Source {
+        database: name.to_owned(),
+        node: format!("{name}-db-0"),
+        timeline: 1,
+    }
+}
+
+/// Three nodes that count the rows that there are.
+fn database(name: &str, read: &Snapshot) -> DatabaseView {
+    let lines = read.orders.iter().map(|order| order.lines.len());
+    let tables = match name {
+        "order" => [
+            ("shop_order", read.orders.len()),
+            ("order_line", lines.sum()),
+        ],
+        "payment" => [
+            ("account", read.users.len()),
+            ("payment_movement", read.payment_movements.len()),
+        ],
+        _ => [
+            ("item", read.items.len()),
+            ("stock_movement", read.stock_movements.len()),
+        ],
+    };
+    let tables = tables.map(|(table, rows)| TableDigest {
+        table: table.to_owned(),
+        rows: rows as u64,
+        digest: "same".to_owned(),
+    });
+    let node = |node_id: u8| NodeView {
+        name: format!("{name}-db-{node_id}"),
+        state: Some(NodeState {
+            name: format!("{name}-db-{node_id}"),
+            node_id,
+            role: if node_id == 0 {
+                Role::Primary
+            } else {
+                Role::Standby
+            },
+            epoch: 1,
+            has_data: true,
+            timeline: 1,
+            lsn: Lsn(1000),
+            streaming: node_id > 0,
+            system_id: "7".to_owned(),
+            data_epoch: 1,
+            alone: false,
+            following: None,
+        }),
+        in_recovery: Some(node_id > 0),
+        tables: tables.to_vec(),
         replayed: None,
         error: None,
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use checker::Evidence;
 use checker::availability::{self, Recovery};
-use checker::evidence::FaultEvidence;
+use checker::evidence::{FaultEvidence, SplitBrain};
 use harness::error::Error;
 use harness::fault;
 use harness::printable;
@@ -165,7 +165,8 @@ fn hits<'a>(
 
 /// Without a verdict the exit code says no more than whether the fault is proved.
 fn exit(evidence: &Evidence) -> Exit {
-    if !evidence.split_brains.is_empty() {
+    let mut split_brains = evidence.split_brains.iter();
+    if split_brains.any(SplitBrain::is_agreed) {
         Exit::Violation
     } else if !evidence.harness_errors.is_empty() {
         Exit::Harness

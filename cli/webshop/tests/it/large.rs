@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use checker::contents::Digest;
+use protocol::{ItemId, UserId};
 use serde_json::{Value, json};
 
 const USERS: i64 = 1000;
@@ -50,19 +52,29 @@ impl Large {
         [order * 11 % ITEMS, (order * 11 + 1) % ITEMS]
     }
 
+    fn contents(order: i64) -> Digest {
+        let lines = Self::items(order).map(|item| (ItemId(item), 1));
+        Digest::of(UserId(Self::user(order)), 2 * PRICE, lines)
+    }
+
     /// Writes the run's directory.
     fn write(&self, run: &Path) {
         std::fs::create_dir_all(run).unwrap();
         let plan = json!({
-            "format": "webshop-plan", "version": 1, "webshop": "0.1.0", "name": "large",
-            "command": "webshop load", "load": null, "faults": [],
+            "format": "webshop-plan", "version": 2, "run": "large", "webshop": "0.1.0", "name": "large",
+            "command": "webshop load", "load": null, "nodes": nodes(),
+            "steps": [{"fault": {
+                "kill": "stock-db-primary", "count": "default", "after_ms": 0, "when": null,
+                "within_ms": 0, "seed": 1,
+            }}],
             "stack": {"name": "webshop", "id": "n1", "images": {}},
         });
         std::fs::write(run.join("plan.json"), plan.to_string()).unwrap();
         let at = self.orders * PACE_US / 3;
         let evidence = json!({
+            "run": "large",
             "faults": [{
-                "name": "kill stock-db-primary", "target": "stock-db-0", "injected_us": at,
+                "place": 0, "name": "kill stock-db-primary", "target": "stock-db-0", "injected_us": at,
                 "effective_us": at, "seen": ["die event"], "missing": [], "healed_us": 2 * at,
             }],
             "settle": {
@@ -79,7 +91,7 @@ impl Large {
 
     fn history(&self, out: &mut impl Write) {
         let header = json!({
-            "format": "webshop-history", "version": 1, "run": "large", "started_at_ms": 0, "seed": 1,
+            "format": "webshop-history", "version": 2, "run": "large", "started_at_ms": 0, "seed": 1,
         });
         writeln!(out, "{header}").unwrap();
         // Each eighth operation is a read.
@@ -118,16 +130,24 @@ impl Large {
                     r#""o":"ok","s":200,"v":{"credit":1000}"#,
                 ),
                 11 => {
-                    let read = format!(r#"{{"find_order":{{"order":{}}}}}"#, order / 2);
-                    op(out, order, &read, r#""o":"ok","s":200,"v":{"paid":false}"#);
+                    let (read, contents) = (order / 2, Self::contents(order / 2));
+                    let told = json!({"order": {"paid": false, "contents": contents}});
+                    let read = format!(r#"{{"find_order":{{"order":{read}}}}}"#);
+                    op(
+                        out,
+                        order,
+                        &read,
+                        &format!(r#""o":"ok","s":200,"v":{told}"#),
+                    );
                 }
                 _ => {}
             }
         }
         writeln!(
             out,
-            r#"{{"end":{{"t":{}}}}}"#,
-            self.orders * PACE_US + 9_000_000
+            r#"{{"end":{{"t":{},"k":{}}}}}"#,
+            self.orders * PACE_US + 9_000_000,
+            2 * id
         )
         .unwrap();
     }
@@ -161,7 +181,7 @@ impl Large {
     }
 
     fn initial(&self, out: &mut impl Write) {
-        let head = r#"{"format":"webshop-initial","version":1,"taken_at_us":0,"stock_watermark":0,"payment_watermark":0,"orders":"#;
+        let head = r#"{"format":"webshop-initial","version":2,"run":"large","taken_at_us":0,"stock_movements":0,"payment_movements":0,"stock_watermark":0,"payment_watermark":0,"orders":"#;
         write!(out, "{head}").unwrap();
         self.order_rows(out, |_| false);
         let plenty = vec![PLENTY; 1000];
@@ -170,9 +190,14 @@ impl Large {
     }
 
     fn snapshot(&self, out: &mut impl Write, last: bool) {
-        let head =
-            r#"{"format":"webshop-snapshot","version":1,"taken_at_us":900000000000,"orders":"#;
-        write!(out, "{head}").unwrap();
+        let taken_at_us = 900_000_000_000_i64 + if last { 3_000_000 } else { 0 };
+        let head = json!({
+            "format": "webshop-snapshot", "version": 2, "run": "large", "taken_at_us": taken_at_us,
+            "sources": DATABASES.map(|name| json!([name, format!("{name}-db-0"), 1])),
+        });
+        let head = head.to_string();
+        let head = head.strip_suffix('}').unwrap();
+        write!(out, r#"{head},"orders":"#).unwrap();
         self.order_rows(out, |order| self.is_done(order));
         let (mut credit, mut stock) = (vec![PLENTY; 1000], vec![PLENTY; 1000]);
         let at = |id: i64| usize::try_from(id).unwrap();
@@ -206,13 +231,14 @@ impl Large {
         let lanes = ["stock.commands", "payment.commands", "order.replies"].map(lane);
         let api = if last {
             json!({
-                "orders": [[0, 0, self.is_done(0), 2 * PRICE]], "users": [[0, credit[0]]],
+                "orders": [[0, 0, self.is_done(0), 2 * PRICE, Self::contents(0)]], "users": [[0, credit[0]]],
                 "items": [[0, PRICE, stock[0]]], "absent": [], "unanswered": 0,
             })
         } else {
             json!({"orders": [], "users": [], "items": [], "absent": [], "unanswered": 0})
         };
-        let databases = ["order", "payment", "stock"].map(database);
+        let done = done().count();
+        let databases = DATABASES.map(|name| database(name, self.orders, done));
         let tail = json!({
             "sagas": [], "databases": databases, "lanes": lanes,
             "api": api,
@@ -221,11 +247,33 @@ impl Large {
     }
 }
 
-fn database(name: &str) -> Value {
+const DATABASES: [&str; 3] = ["order", "payment", "stock"];
+
+fn nodes() -> Value {
+    let of = |name: &str| [0, 1, 2].map(|n| format!("{name}-db-{n}"));
+    json!({"order": of("order"), "payment": of("payment"), "stock": of("stock")})
+}
+
+fn database(name: &str, orders: i64, done: usize) -> Value {
+    let tables = match name {
+        "order" => json!([
+            ["shop_order", orders, "abc"],
+            ["order_line", 2 * orders, "abc"]
+        ]),
+        "payment" => json!([["account", USERS, "abc"], ["payment_movement", done, "abc"]]),
+        _ => json!([["item", ITEMS, "abc"], ["stock_movement", 2 * done, "abc"]]),
+    };
     let nodes = [0, 1, 2].map(|node| {
+        let is_standby = node > 0;
         json!({
-            "name": format!("{name}-db-{node}"), "state": null, "in_recovery": node > 0,
-            "tables": [["shop", 3, "abc"]], "error": null,
+            "name": format!("{name}-db-{node}"), "in_recovery": is_standby,
+            "state": {
+                "name": format!("{name}-db-{node}"), "node_id": node,
+                "role": if is_standby { "standby" } else { "primary" }, "epoch": 1,
+                "has_data": true, "timeline": 1, "lsn": "0/10", "streaming": is_standby,
+                "system_id": "7",
+            },
+            "tables": tables, "error": null,
         })
     });
     json!({"name": name, "nodes": nodes})

@@ -40,7 +40,7 @@ fn write(path: &Path, value: &Value) {
 
 fn plan() -> Value {
     json!({
-        "format": "webshop-plan", "version": 1, "webshop": "0.1.0", "name": "quiet",
+        "format": "webshop-plan", "version": 2, "run": "quiet", "webshop": "0.1.0", "name": "quiet",
         "command": "webshop load", "load": null, "faults": [],
         "stack": {"name": "webshop", "id": "n1", "images": {}},
     })
@@ -50,10 +50,10 @@ fn plan() -> Value {
 pub(crate) fn lost_order(run: &Path) {
     write(&run.join("plan.json"), &plan());
     let history = [
-        json!({"format": "webshop-history", "version": 1, "run": "quiet", "started_at_ms": 0}),
+        json!({"format": "webshop-history", "version": 2, "run": "quiet", "started_at_ms": 0}),
         json!({"i": {"id": 1, "n": 1, "p": 0, "d": 0, "t": 5, "op": {"checkout": {"order": 7}}}}),
         json!({"c": {"id": 1, "n": 1, "t": 90, "o": "ok", "s": 200}}),
-        json!({"end": {"t": 100}}),
+        json!({"end": {"t": 100, "k": 2}}),
     ];
     let lines: Vec<String> = history.iter().map(ToString::to_string).collect();
     std::fs::write(run.join("history.jsonl"), lines.join("\n") + "\n").unwrap();
@@ -62,14 +62,15 @@ pub(crate) fn lost_order(run: &Path) {
     write(
         &run.join("initial.json"),
         &json!({
-            "format": "webshop-initial", "version": 1, "taken_at_us": 0, "users": users,
+            "format": "webshop-initial", "version": 2, "run": "quiet", "taken_at_us": 0,
+            "stock_movements": 0, "payment_movements": 0, "users": users,
             "items": items, "orders": orders, "stock_watermark": 0, "payment_watermark": 0,
         }),
     );
     let lane = |topic: &str| json!({"topic": topic, "partition": 0, "next_offset": 4, "published_offset": 4, "end_offset": 4});
     let lanes = ["stock.commands", "payment.commands", "order.replies"].map(lane);
     let snapshot = json!({
-        "format": "webshop-snapshot", "version": 1, "taken_at_us": 0, "orders": orders,
+        "format": "webshop-snapshot", "version": 2, "run": "quiet", "taken_at_us": 0, "sources": [], "orders": orders,
         "users": users, "items": items, "stock_movements": [], "payment_movements": [],
         "sagas": [], "databases": [], "lanes": lanes,
         "api": {"orders": [], "users": [], "items": [], "absent": [], "unanswered": 0},
@@ -78,7 +79,7 @@ pub(crate) fn lost_order(run: &Path) {
     write(&run.join("snapshot-2.json"), &snapshot);
     write(
         &run.join("evidence.json"),
-        &json!({"faults": [], "settle": {
+        &json!({"run": "quiet", "faults": [], "settle": {
             "load_stopped": true, "faults_healed": true, "converged": true, "quiescent": true,
             "waited_ms": 1, "deadline_ms": 1,
         }}),

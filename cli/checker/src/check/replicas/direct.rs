@@ -12,11 +12,11 @@ use crate::{
 
 /// Looks at every direct write of the run, where there were any.
 pub(super) fn judge(scene: &Scene<'_>, looked: &mut Looked) {
-    let Some(writes) = &scene.run.evidence.direct_writes else {
+    let Some(direct) = &scene.run.evidence.direct_writes else {
         return;
     };
     let mut databases: BTreeMap<&str, Vec<&DirectWrite>> = BTreeMap::new();
-    for write in writes {
+    for write in &direct.writes {
         databases.entry(&write.database).or_default().push(write);
     }
     for name in super::DATABASES {
@@ -61,28 +61,32 @@ fn shared_timelines(writes: &[&DirectWrite]) -> Vec<String> {
 }
 
 /// A node that acknowledged a write which was sent only after a later timeline had acknowledged one: the first of each
-/// timeline.
+/// timeline. By a clock that never steps, and only among times of the same boot, which alone have an order.
 fn stale(writes: &[&DirectWrite]) -> Vec<String> {
-    let mut first: BTreeMap<u32, &DirectWrite> = BTreeMap::new();
+    let mut first: BTreeMap<(&str, u32), &DirectWrite> = BTreeMap::new();
     for write in writes {
-        let earliest = first.entry(write.timeline).or_insert(write);
-        if write.acked_us < earliest.acked_us {
+        let earliest = first.entry((&write.boot, write.timeline)).or_insert(write);
+        if write.acked_at_us < earliest.acked_at_us {
             *earliest = write;
         }
     }
     let mut told = HashSet::new();
     let mut found = Vec::new();
     for write in writes {
-        let later = first.range(write.timeline + 1..).map(|(_, first)| first);
-        let Some(successor) = later.min_by_key(|first| first.acked_us) else {
+        let boot = write.boot.as_str();
+        let above = (boot, write.timeline.saturating_add(1));
+        let later = first.range(above..).take_while(|((of, _), _)| *of == boot);
+        let later = later.map(|(_, first)| first);
+        let later = later.filter(|first| first.timeline > write.timeline);
+        let Some(successor) = later.min_by_key(|first| first.acked_at_us) else {
             continue;
         };
-        if write.sent_us > successor.acked_us && told.insert(write.timeline) {
+        if write.sent_at_us > successor.acked_at_us && told.insert(write.timeline) {
             found.push(format!(
                 "{} acknowledged a write on timeline {} that was sent {} ms after {} had acknowledged one on timeline {}",
                 write.node,
                 write.timeline,
-                (write.sent_us - successor.acked_us) / 1000,
+                (write.sent_at_us - successor.acked_at_us) / 1000,
                 successor.node,
                 successor.timeline,
             ));
@@ -114,19 +118,21 @@ fn lost(writes: &[&DirectWrite], there: &HashSet<(&str, i64)>) -> Option<String>
 #[cfg(test)]
 mod tests {
     use crate::{
-        evidence::DirectWrite,
+        evidence::{DirectWrite, DirectWrites, GapCause, WriterGap},
         snapshot::DirectRow,
         testing::Case,
         verdict::{Label, Verdict},
     };
 
-    fn write(database: &str, node: u32, timeline: u32, sent_us: i64) -> DirectWrite {
+    fn write(database: &str, node: u32, timeline: u32, sent_at_us: u64) -> DirectWrite {
         DirectWrite {
             database: database.to_owned(),
             node: format!("{database}-db-{node}"),
             timeline,
-            sent_us,
-            acked_us: sent_us + 5,
+            sent_us: 1_700_000_000_000_000 + i64::try_from(sent_at_us).unwrap(),
+            boot: "first".to_owned(),
+            sent_at_us,
+            acked_at_us: sent_at_us + 5,
         }
     }
 
@@ -157,12 +163,18 @@ mod tests {
         for snapshot in &mut case.snapshots {
             snapshot.direct_writes = Some(writes.iter().map(row).collect());
         }
-        case.evidence.direct_writes = Some(writes);
+        let nodes = case.planned.nodes.values().flatten();
+        case.planned.direct_writes = true;
+        case.evidence.direct_writes = Some(DirectWrites {
+            begun: nodes.cloned().collect(),
+            writes,
+            gaps: Vec::new(),
+        });
     }
 
     fn with(write: DirectWrite) -> Case {
         let mut case = legal();
-        let mut writes = case.evidence.direct_writes.take().unwrap();
+        let mut writes = case.evidence.direct_writes.take().unwrap().writes;
         writes.push(write);
         give(&mut case, writes);
         case
@@ -180,7 +192,7 @@ mod tests {
     #[test]
     fn a_write_that_overlaps_the_first_of_the_next_leader_is_legal() {
         let mut late = write("stock", 0, 1, 290);
-        late.acked_us = 350;
+        late.acked_at_us = 350;
         assert_eq!(with(late).judge().verdict, Verdict::Pass);
     }
 
@@ -224,7 +236,66 @@ mod tests {
         assert_eq!(case.judge().verdict, Verdict::Unknown);
 
         let mut case = legal();
-        case.evidence.direct_writes = Some(vec![write("stock", 0, 1, 100)]);
+        give(&mut case, vec![write("stock", 0, 1, 100)]);
         assert_eq!(case.judge().verdict, Verdict::Unknown);
+    }
+    #[test]
+    fn a_wall_clock_that_steps_back_orders_nothing() {
+        let mut stepped = write("stock", 0, 3, 450);
+        stepped.sent_us -= 3_600_000_000;
+        assert_eq!(with(stepped).judge().verdict, Verdict::Pass);
+        let mut deposed = write("stock", 0, 1, 306);
+        deposed.sent_us -= 3_600_000_000;
+        assert_eq!(with(deposed).labels(), [Label::SplitBrain]);
+    }
+
+    #[test]
+    fn times_of_two_boots_have_no_order() {
+        let mut rebooted = write("stock", 0, 1, 306);
+        rebooted.boot = "second".to_owned();
+        assert_eq!(with(rebooted).judge().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn planned_writes_without_evidence_of_every_node_are_a_gap() {
+        let mut case = legal();
+        case.evidence.direct_writes = None;
+        let missing = "direct writes were planned, and there is no evidence of them";
+        assert_eq!(case.judge().reasons, [missing]);
+
+        let mut case = legal();
+        let direct = case.evidence.direct_writes.as_mut().unwrap();
+        direct.begun.retain(|node| node != "stock-db-2");
+        let missing = "no direct writer ever began beside stock-db-2";
+        assert_eq!(case.judge().reasons, [missing]);
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_writer_that_was_not_heard_is_a_gap_that_is_named() {
+        for (cause, why) in [
+            (GapCause::Silent, "it was not heard"),
+            (GapCause::Unread(3), "3 of its lines could not be read"),
+            (
+                GapCause::NotPlaced("no such container".to_owned()),
+                "none could be put beside it: no such container",
+            ),
+            (
+                GapCause::NotFollowed("timed out".to_owned()),
+                "the engine did not say where the nodes are: timed out",
+            ),
+        ] {
+            let mut case = legal();
+            let direct = case.evidence.direct_writes.as_mut().unwrap();
+            direct.gaps.push(WriterGap {
+                node: "stock-db-1".to_owned(),
+                from_us: 12_000_000,
+                until_us: 19_500_000,
+                cause,
+            });
+            let from_to = "the direct writer of stock-db-1, from 12.000 s to 19.500 s";
+            assert_eq!(case.judge().reasons, [format!("{from_to}: {why}")]);
+            assert_eq!(case.judge().verdict, Verdict::Unknown);
+        }
     }
 }

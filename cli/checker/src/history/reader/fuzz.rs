@@ -11,13 +11,15 @@ const MUTANTS: u64 = 20_000;
 fn real() -> Vec<u8> {
     let history = Case::legal().history;
     let mut text = line(&history.header).unwrap();
+    let mut records = 0;
     for attempt in history.attempts.into_iter().take(40) {
         text += &line(&super::Record::Invoke(attempt.invoke)).unwrap();
+        records += 1 + u64::from(attempt.complete.is_some());
         if let Some(complete) = attempt.complete {
             text += &line(&super::Record::Complete(complete)).unwrap();
         }
     }
-    text += "{\"end\":{\"t\":1}}\n";
+    text += &line(&super::Record::End { at_us: 1, records }).unwrap();
     text.into_bytes()
 }
 

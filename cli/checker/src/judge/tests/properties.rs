@@ -39,7 +39,9 @@ fn run() -> impl Strategy<Value = Case> {
                 fate: FATES[n % FATES.len()],
             })
             .collect();
-        plans.extend(more);
+        // Whatever befalls them, others are served between them.
+        let paid = plans[0].clone();
+        plans.extend(more.into_iter().flat_map(|plan| [paid.clone(), plan]));
         Case::simulate(plans)
     })
 }

@@ -150,14 +150,18 @@ impl Sale {
 
     fn initial(&self) -> Initial {
         Initial {
+            run: Surroundings::planned(&[]).run,
             users: (0..ORDERS).map(|n| user(n, 1)).collect(),
             items: vec![item(PIECES)],
             ..Initial::default()
         }
     }
 
-    fn snapshot(&self, late: bool) -> Snapshot {
-        let mut snapshot = Surroundings::snapshot();
+    fn snapshot(&self, late: bool, taken_at_us: i64) -> Snapshot {
+        let mut snapshot = Snapshot {
+            taken_at_us,
+            ..Surroundings::snapshot()
+        };
         let mut pieces = PIECES;
         for (n, (_, truth)) in (0..).zip(&self.orders) {
             let charges = if late { 0 } else { truth.charges };
@@ -189,14 +193,19 @@ impl Sale {
         }
         snapshot.items.push(item(pieces));
         Surroundings::answer(&mut snapshot);
+        Surroundings::count(&mut snapshot);
         snapshot
     }
 
     pub(super) fn judge(&self) -> Judgement {
+        let history = self.history();
+        let started_us = i64::try_from(history.header.started_at_ms).unwrap() * 1000;
+        let read = |after_s: i64| self.snapshot(self.late, started_us + after_s * 1_000_000);
         judge(&Run {
-            history: &self.history(),
+            planned: &Surroundings::planned(&[]),
+            history: &history,
             initial: &self.initial(),
-            snapshots: &[self.snapshot(self.late), self.snapshot(self.late)],
+            snapshots: &[read(70), read(73)],
             evidence: &self.evidence,
             budgets: &Budgets {
                 served_ratio_min: Some(0.95),

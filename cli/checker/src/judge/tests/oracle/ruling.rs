@@ -12,6 +12,7 @@ use crate::{
     verdict::{Label, Verdict},
 };
 
+mod parts;
 mod rest;
 
 use rest::{api_differs, is_earned, is_quiescent, reads_agree, stuck};
@@ -94,7 +95,8 @@ fn last(world: &World) -> Snapshot {
 }
 
 fn is_whole_history(world: &World) -> bool {
-    world.history.ended_at_us.is_some() && world.history.truncated_line.is_none()
+    let history = &world.history;
+    history.ended_at_us.is_some() && history.truncated_line.is_none() && history.miscount.is_none()
 }
 
 /// Every order that anybody speaks of.

@@ -3,7 +3,7 @@
 use protocol::{Credits, ItemId, OrderId, Quantity, SagaId, UserId, saga::TOPICS};
 
 use crate::{
-    evidence::{Evidence, Expected, FaultEvidence},
+    evidence::{Evidence, Expected, FaultEvidence, Planned},
     history::{Attempt, Complete, Header, History, Invoke, Op, Value},
     judge::Run,
     outcome::Class,
@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod mishap;
+mod mixup;
 
 const USERS: i64 = 3;
 const ITEMS: i64 = 3;
@@ -33,6 +34,7 @@ const LONG_AFTER_US: u64 = 900_000_000;
 
 #[derive(Debug, Clone)]
 pub(super) struct World {
+    pub(super) planned: Planned,
     pub(super) history: History,
     pub(super) initial: Initial,
     pub(super) snapshots: Vec<Snapshot>,
@@ -43,6 +45,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn run(&self) -> Run<'_> {
         Run {
+            planned: &self.planned,
             history: &self.history,
             initial: &self.initial,
             snapshots: &self.snapshots,
@@ -71,10 +74,29 @@ impl World {
         for snapshot in world.snapshots.iter_mut().skip(1) {
             Surroundings::answer(snapshot);
         }
+        world.snapshots.iter_mut().for_each(Surroundings::count);
+        world.count_before();
         for _ in 0..mishaps {
             mishap::befall_reading(&mut world, &mut dice);
         }
+        if dice.percent(15) {
+            mixup::befall(&mut world, &mut dice);
+        }
         world
+    }
+
+    /// How much of the ledgers the watermarks leave out.
+    fn count_before(&mut self) {
+        let Some(first) = self.snapshots.first() else {
+            return;
+        };
+        let initial = &mut self.initial;
+        let stock = first.stock_movements.iter();
+        let stock = stock.filter(|row| row.movement_id <= initial.stock_watermark);
+        initial.stock_movements = stock.count() as u64;
+        let payment = first.payment_movements.iter();
+        let payment = payment.filter(|row| row.movement_id <= initial.payment_watermark);
+        initial.payment_movements = payment.count() as u64;
     }
 }
 
@@ -102,6 +124,7 @@ impl Shop {
         last.users = users.clone().into();
         last.items = items.clone().into();
         let initial = Initial {
+            run: Surroundings::planned(&[]).run,
             users,
             items,
             ..Initial::default()
@@ -373,6 +396,7 @@ impl Shop {
                 LONG_AFTER_US
             };
             evidence.faults.push(FaultEvidence {
+                place: 0,
                 name: "kill stock-db-primary".to_owned(),
                 target: "stock-db-0".to_owned(),
                 injected_us: Some(effective_us),
@@ -393,13 +417,21 @@ impl Shop {
         Surroundings::answer(&mut self.last);
         let mut first = self.last.clone();
         first.api = crate::snapshot::ApiReads::default();
+        let faults: Vec<&str> = evidence.faults.iter().map(|f| f.name.as_str()).collect();
+        let planned = Surroundings::planned(&faults);
+        let ended_us = end_us + LONG_AFTER_US;
+        first.taken_at_us = i64::try_from(ended_us).unwrap() + dice.between(0, 1_000);
+        let stable_us = i64::try_from(planned.stable_ms).unwrap() * 1000;
+        self.last.taken_at_us = first.taken_at_us + stable_us;
         World {
             history: History {
-                header: Header::new("random", 0, None),
+                header: Header::new(&planned.run, 0, None),
                 attempts: self.attempts,
-                ended_at_us: Some(end_us + LONG_AFTER_US),
+                ended_at_us: Some(ended_us),
                 truncated_line: None,
+                miscount: None,
             },
+            planned,
             initial: self.initial,
             snapshots: vec![first, self.last],
             evidence,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{is_whole_history, last};
+use super::{is_whole_history, last, parts::belongs_together};
 use crate::{
     history::Op,
     judge::tests::oracle::world::World,
-    outcome::Class,
+    outcome::{Broken, Class},
     snapshot::{LaneView, Snapshot},
 };
 
@@ -151,9 +151,8 @@ pub(super) fn is_earned(world: &World) -> bool {
             .any(|(op, ok)| op.name() == *kind && ok.is_some())
     });
     let count = |from: u64, to: u64| {
-        let within = oks
-            .iter()
-            .filter(|(_, ok)| ok.is_some_and(|at| at >= from && at < to));
+        let checkouts = oks.iter().filter(|(op, _)| op.name() == "checkout");
+        let within = checkouts.filter(|(_, ok)| ok.is_some_and(|at| at >= from && at < to));
         within.count() as u64
     };
     let budgets = &world.budgets;
@@ -164,18 +163,14 @@ pub(super) fn is_earned(world: &World) -> bool {
             (Some(effective), Some(healed)) => {
                 count(0, effective) >= budgets.ok_before_min
                     && count(effective, healed) >= budgets.ok_during_min
-                    && count(healed, u64::MAX) >= budgets.ok_after_min
+                    && count(healed, u64::MAX) >= budgets.ok_after_min.max(1)
             }
             _ => false,
         },
         _ => unreachable!("the random shops plan at most one fault"),
     };
     let effective = faults.iter().all(|fault| {
-        // The random faults are in the midst of the load, or long after it.
-        let end_us = attempts.iter().map(|attempt| attempt.invoke.sent_us).max();
-        let under_load = fault
-            .effective_us
-            .is_some_and(|at| end_us.is_some_and(|end| at <= end));
+        let under_load = fault.effective_us.is_some_and(|at| under_load(world, at));
         // Half a second less than planned is as good as planned.
         let held = fault
             .held
@@ -197,4 +192,25 @@ pub(super) fn is_earned(world: &World) -> bool {
         && enough
         && effective
         && covered
+        && belongs_together(world)
+}
+
+/// A checkout that had left was on its way then, or one left within the second before and one within the second after.
+fn under_load(world: &World, at: u64) -> bool {
+    const SECOND: u64 = 1_000_000;
+    let attempts = world.history.attempts.iter();
+    let sent: Vec<(u64, u64)> = attempts
+        .filter(|attempt| attempt.invoke.op.name() == "checkout")
+        .filter_map(|attempt| Some((attempt.invoke.sent_us, attempt.complete.as_ref()?)))
+        .filter(|(_, complete)| complete.broken != Some(Broken::NotSent))
+        .map(|(sent, complete)| (sent, complete.at_us))
+        .collect();
+    let before = sent
+        .iter()
+        .any(|(sent, _)| *sent <= at && sent + SECOND >= at);
+    let after = sent
+        .iter()
+        .any(|(sent, _)| *sent >= at && *sent <= at + SECOND);
+    let on_its_way = sent.iter().any(|(sent, ended)| *sent <= at && at <= *ended);
+    on_its_way || (before && after)
 }

@@ -1,0 +1,128 @@
+//! Whether the parts of a run belong together.
+
+use std::collections::BTreeSet;
+
+use protocol::db::Role;
+
+use crate::{
+    judge::tests::oracle::world::World,
+    snapshot::{NodeView, Snapshot},
+};
+
+pub(super) fn belongs_together(world: &World) -> bool {
+    let run = &world.planned.run;
+    let ids = [
+        &world.history.header.run,
+        &world.initial.run,
+        &world.evidence.run,
+    ];
+    let ids = ids
+        .into_iter()
+        .chain(world.snapshots.iter().map(|read| &read.run));
+    ids.into_iter().all(|id| id == run)
+        && faults_are_the_plans(world)
+        && reads_are_dated_right(world)
+        && world
+            .snapshots
+            .iter()
+            .all(|read| is_as_it_says(world, read))
+}
+
+/// One of each and no other. The random shops have no fault of two victims.
+fn faults_are_the_plans(world: &World) -> bool {
+    let seen = world.evidence.faults.iter();
+    let seen: Vec<(usize, &String)> = seen.map(|fault| (fault.place, &fault.name)).collect();
+    seen == world.planned.faults.iter().enumerate().collect::<Vec<_>>()
+}
+
+fn reads_are_dated_right(world: &World) -> bool {
+    let history = &world.history;
+    let ended = history.header.started_at_ms * 1000 + history.ended_at_us.unwrap_or(0);
+    let ended = i64::try_from(ended).unwrap();
+    let stable = i64::try_from(world.planned.stable_ms * 1000).unwrap();
+    let mut reads = world.snapshots.iter();
+    reads.all(|read| read.taken_at_us >= ended)
+        && world
+            .snapshots
+            .windows(2)
+            .all(|pair| pair[1].taken_at_us - pair[0].taken_at_us >= stable)
+}
+
+fn is_as_it_says(world: &World, read: &Snapshot) -> bool {
+    let nodes: BTreeSet<(&String, &String)> = read
+        .databases
+        .iter()
+        .flat_map(|view| view.nodes.iter().map(|node| (&view.name, &node.name)))
+        .collect();
+    let planned: BTreeSet<(&String, &String)> = world
+        .planned
+        .nodes
+        .iter()
+        .flat_map(|(name, nodes)| nodes.iter().map(move |node| (name, node)))
+        .collect();
+    let rows = [
+        ("order", "shop_order", read.orders.len()),
+        (
+            "order",
+            "order_line",
+            read.orders.iter().map(|order| order.lines.len()).sum(),
+        ),
+        ("payment", "account", read.users.len()),
+        ("stock", "item", read.items.len()),
+    ];
+    nodes == planned
+        && read.sources.len() == 3
+        && ["order", "payment", "stock"].iter().all(|name| {
+            let source = read.sources.iter().find(|source| source.database == *name);
+            let led = source.is_some_and(|source| {
+                leader(read, name).is_some_and(|node| {
+                    let timeline = node.state.as_ref().map(|state| state.timeline);
+                    node.name == source.node && timeline == Some(source.timeline)
+                })
+            });
+            let counted = |table: &str| {
+                leader(read, name)
+                    .and_then(|node| node.tables.iter().find(|digest| digest.table == table))
+                    .map(|digest| usize::try_from(digest.rows).unwrap())
+            };
+            led && rows
+                .iter()
+                .filter(|(of, _, _)| of == name)
+                .all(|(_, table, rows)| counted(table) == Some(*rows))
+        })
+        && moved(world, read)
+}
+
+fn leader<'a>(read: &'a Snapshot, database: &str) -> Option<&'a NodeView> {
+    let view = read.databases.iter().find(|view| view.name == database)?;
+    let leads = |node: &&NodeView| node.state.as_ref().is_some_and(|s| s.role == Role::Primary);
+    view.nodes.iter().find(leads)
+}
+
+/// What was there before, and what came since.
+fn moved(world: &World, read: &Snapshot) -> bool {
+    let initial = &world.initial;
+    let stock = read.stock_movements.iter();
+    let stock = stock.filter(|row| row.movement_id > initial.stock_watermark);
+    let payment = read.payment_movements.iter();
+    let payment = payment.filter(|row| row.movement_id > initial.payment_watermark);
+    let counts = [
+        (
+            "stock",
+            "stock_movement",
+            initial.stock_movements,
+            stock.count(),
+        ),
+        (
+            "payment",
+            "payment_movement",
+            initial.payment_movements,
+            payment.count(),
+        ),
+    ];
+    counts.into_iter().all(|(name, table, before, since)| {
+        let tables = leader(read, name).map(|node| &node.tables);
+        let digest = tables.and_then(|tables| tables.iter().find(|d| d.table == table));
+        digest.is_some_and(|digest| digest.rows == before + since as u64)
+    })
+}

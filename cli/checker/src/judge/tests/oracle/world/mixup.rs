@@ -1,0 +1,87 @@
+//! A part of one run among those of another, and what was not looked at as it should have been.
+
+use super::World;
+use crate::{
+    history::{Miscount, Op, Value},
+    outcome::{Broken, Class},
+    snapshot::Snapshot,
+    testing::Dice,
+};
+
+const OTHER: &str = "another";
+
+/// Something of the run is not its own, or was not sent, or said nothing.
+pub(super) fn befall(world: &mut World, dice: &mut Dice) {
+    let which = dice.roll(world.snapshots.len().max(1));
+    match dice.roll(18) {
+        0 => world.history.header.run = OTHER.to_owned(),
+        1 => world.initial.run = OTHER.to_owned(),
+        2 => world.evidence.run = OTHER.to_owned(),
+        3 => one(world, which, |read| read.run = OTHER.to_owned()),
+        4 => world.planned.faults.push("pause redis".to_owned()),
+        5 => drop(world.planned.faults.pop()),
+        6 => {
+            for fault in &mut world.evidence.faults {
+                fault.place += 1;
+            }
+        }
+        7 => one(world, which, |read| {
+            drop(read.databases[2].nodes.pop());
+        }),
+        8 => drop(world.planned.nodes.remove("stock")),
+        9 => world.planned.stable_ms += 1,
+        10 => one(world, which, |read| read.taken_at_us = 7),
+        11 => one(world, which, |read| drop(read.sources.pop())),
+        12 => one(world, which, |read| read.sources[1].timeline += 1),
+        13 => {
+            let node = format!("order-db-{}", dice.roll(3));
+            one(world, which, |read| read.sources[0].node = node);
+        }
+        14 => {
+            let at = dice.roll(3);
+            one(world, which, |read| {
+                let tables = &mut read.databases[at].nodes[0].tables;
+                tables[0].rows += 1;
+            });
+        }
+        15 => world.history.miscount = Some(Miscount { told: 9, read: 8 }),
+        16 => never_send(world, dice),
+        _ => silence(world, dice),
+    }
+}
+
+fn one(world: &mut World, which: usize, change: impl FnOnce(&mut Snapshot)) {
+    if let Some(snapshot) = world.snapshots.get_mut(which)
+        && snapshot.databases.len() == 3
+        && snapshot.sources.len() == 3
+    {
+        change(snapshot);
+    }
+}
+
+/// Some checkouts never left; whatever they did is left as it is.
+fn never_send(world: &mut World, dice: &mut Dice) {
+    for attempt in &mut world.history.attempts {
+        let is_checkout = matches!(attempt.invoke.op, Op::Checkout { .. });
+        if let Some(complete) = &mut attempt.complete
+            && is_checkout
+            && complete.class == Class::Fail
+            && dice.percent(70)
+        {
+            complete.broken = Some(Broken::NotSent);
+            complete.status = None;
+        }
+    }
+}
+
+/// Some reads were answered with a 200 that told nothing.
+fn silence(world: &mut World, dice: &mut Dice) {
+    for attempt in &mut world.history.attempts {
+        if let Some(complete) = &mut attempt.complete
+            && !matches!(complete.value, Some(Value::Created(_)))
+            && dice.percent(50)
+        {
+            complete.value = None;
+        }
+    }
+}
