@@ -152,6 +152,7 @@ impl Sale {
         Initial {
             users: (0..ORDERS).map(|n| user(n, 1)).collect(),
             items: vec![item(PIECES)],
+            orders: (0..ORDERS).map(|n| order(n, false)).collect(),
             ..Initial::default()
         }
     }
