@@ -185,7 +185,9 @@ fn label_orders(book: &Book<'_>) -> Labelled {
         let found = FIRST_MATCH.iter().find_map(|find| find(order));
         // Reads of an order that is wrong by itself saw what is wrong.
         let extended = || found.is_none().then(|| fresh::unextended(order)).flatten();
-        labelled.stale.extend(fresh::unpaid(order).or_else(extended));
+        labelled
+            .stale
+            .extend(fresh::unpaid(order).or_else(extended));
         labelled.findings.extend(found);
     });
     labelled

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    book::OrderFacts,
+    book::{Addition, OrderFacts},
     check::{Finding, Scene},
     history::Attempt,
     outcome::{Broken, Class},
@@ -124,6 +124,11 @@ fn evidence(scene: &Scene<'_>, order: &OrderFacts<'_>) -> String {
     } else {
         parts.push(list(order.checkouts.iter().map(|a| saw(a)), ", "));
     }
+    let additions = order.claims.iter().flat_map(|claims| claims.additions);
+    let additions: Vec<String> = additions.map(added).collect();
+    if !additions.is_empty() {
+        parts.push(list(additions.into_iter(), ", "));
+    }
     if order.paid_before {
         parts.push("paid before the load".to_owned());
     }
@@ -162,6 +167,15 @@ fn saw(attempt: &Attempt) -> String {
         (None, Some(Broken::Stopped) | None) => "was stopped".to_owned(),
     };
     format!("client {what} at {at} (attempt {number})")
+}
+
+/// What one addition told its client.
+fn added(addition: &Addition) -> String {
+    let (quantity, item) = (addition.quantity, addition.item);
+    match addition.acked_us {
+        Some(at) => format!("client added {quantity} of item {item} at {}", seconds(at)),
+        None => format!("client may have added {quantity} of item {item}"),
+    }
 }
 
 /// One ledger's account, with the node that keeps it.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     book::OrderFacts,
     check::Scene,
+    contents::Digest,
     evidence::FaultEvidence,
     explain::{primary, seconds, signed},
     history::{Attempt, Complete, Op, Value},
@@ -131,6 +132,9 @@ fn describe(row: &OrderRow) -> String {
 
 /// What the clients asked for, and what they were told.
 fn clients(scene: &Scene<'_>, order_id: OrderId) -> Vec<Moment> {
+    let mut rows = scene.last.orders.iter();
+    let at_end = rows.find(|row| row.order_id == order_id);
+    let at_end = at_end.map(OrderRow::contents);
     let mut moments = Vec::new();
     for attempt in &scene.run.history.attempts {
         let is_about = match attempt.invoke.op {
@@ -143,7 +147,7 @@ fn clients(scene: &Scene<'_>, order_id: OrderId) -> Vec<Moment> {
         if !is_about {
             continue;
         }
-        let (name, invoke) = (attempt.invoke.op.name(), &attempt.invoke);
+        let (name, invoke) = (asked(attempt.invoke.op), &attempt.invoke);
         let which = format!(
             "{name}, attempt {} of operation {}",
             invoke.attempt, invoke.id
@@ -157,7 +161,7 @@ fn clients(scene: &Scene<'_>, order_id: OrderId) -> Vec<Moment> {
         };
         tell(invoke.sent_us, "sent");
         if let Some(complete) = &attempt.complete {
-            tell(complete.at_us, &answer(attempt, complete));
+            tell(complete.at_us, &answer(attempt, complete, at_end));
         } else {
             tell(invoke.sent_us, "never heard back");
         }
@@ -165,7 +169,16 @@ fn clients(scene: &Scene<'_>, order_id: OrderId) -> Vec<Moment> {
     moments
 }
 
-fn answer(attempt: &Attempt, complete: &Complete) -> String {
+/// What was asked for, with what its name leaves out.
+fn asked(op: Op) -> String {
+    match op {
+        Op::CreateOrder { user } => format!("create_order for user {user}"),
+        Op::AddItem { item, quantity, .. } => format!("add_item of {} of item {item}", quantity.0),
+        other => other.name().to_owned(),
+    }
+}
+
+fn answer(attempt: &Attempt, complete: &Complete, at_end: Option<Digest>) -> String {
     let mut text = match (complete.status, complete.broken) {
         (Some(status), None) => format!("got {status}"),
         (Some(status), Some(_)) => format!("got {status}, cut short"),
@@ -178,9 +191,18 @@ fn answer(attempt: &Attempt, complete: &Complete) -> String {
         text += &format!(" ({code:?})");
     }
     match attempt.value() {
-        Some(Value::Order { paid: true, .. }) => text += ", saw it paid",
-        Some(Value::Order { paid: false, .. }) => text += ", saw it not paid",
-        Some(Value::Credit(_) | Value::Stock(_) | Value::Created(_)) | None => {}
+        Some(Value::Order { paid, contents }) => {
+            text += if paid {
+                ", saw it paid"
+            } else {
+                ", saw it not paid"
+            };
+            if at_end.is_some_and(|at_end| at_end != contents) {
+                text += ", and not what it holds at the end";
+            }
+        }
+        Some(Value::Created(id)) => text += &format!(", made {id}"),
+        Some(Value::Credit(_) | Value::Stock(_)) | None => {}
     }
     let class = match complete.class {
         Class::Ok => "ok",

@@ -6,16 +6,18 @@ use crate::{
     evidence::{Evidence, Planned},
     history::History,
     judge::{Run, judge},
-    snapshot::{Initial, Snapshot},
+    snapshot::{Initial, Snapshot, Subject},
     story::{Story, story},
     verdict::{Budgets, Judgement, Label},
 };
 
+mod carts;
 mod defects;
 mod dice;
 mod load;
 mod simulate;
 
+pub(crate) use carts::Told;
 pub(crate) use dice::Dice;
 pub(crate) use load::Load;
 pub(crate) use simulate::{Fate, Plan, Surroundings};
@@ -88,12 +90,13 @@ impl Case {
         labels
     }
 
-    /// The labels of orders by the five checks that give an order one.
+    /// The labels of orders by the six checks that give an order one.
     pub(crate) fn order_labels(&self) -> Vec<(OrderId, Label)> {
         self.judge()
             .violations
             .iter()
-            .filter(|violation| !violation.suspected && violation.label <= Label::Phantom)
+            .filter(|violation| !violation.suspected && violation.label <= Label::DoubleLine)
+            .filter(|violation| matches!(violation.subject, Subject::Order(_)))
             .map(|violation| (violation.orders[0], violation.label))
             .collect()
     }

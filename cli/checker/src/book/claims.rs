@@ -119,7 +119,11 @@ impl Claims<'_> {
     }
 
     /// Its row with some quantity of each item; `None` where an item's price is not known.
-    pub(crate) fn row(&self, owner: UserId, quantity: impl Fn(&ClaimedLine) -> i128) -> Option<OrderRow> {
+    pub(crate) fn row(
+        &self,
+        owner: UserId,
+        quantity: impl Fn(&ClaimedLine) -> i128,
+    ) -> Option<OrderRow> {
         let mut lines = Vec::new();
         let mut cost = 0_i128;
         for line in self.lines() {

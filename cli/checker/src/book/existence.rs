@@ -28,7 +28,9 @@ struct Unclaimed<Kind>(BTreeMap<Kind, usize>);
 impl<Kind: Ord> Unclaimed<Kind> {
     fn of(writes: &[Write], kind: impl Fn(Op) -> Option<Kind>) -> Self {
         let mut counts = BTreeMap::new();
-        let unclaimed = writes.iter().filter(|write| write.may_have_made_something());
+        let unclaimed = writes
+            .iter()
+            .filter(|write| write.may_have_made_something());
         for kind in unclaimed.filter_map(|write| kind(write.op)) {
             *counts.entry(kind).or_insert(0) += 1;
         }
@@ -103,7 +105,9 @@ pub(crate) fn stranger_items(initial: &Initial, writes: &[Write], last: &Snapsho
         _ => None,
     });
     let rows = last.items.iter().map(|row| (row.item_id, row.price));
-    let mut strangers: Vec<_> = rows.filter(|(id, _)| known.binary_search(id).is_err()).collect();
+    let mut strangers: Vec<_> = rows
+        .filter(|(id, _)| known.binary_search(id).is_err())
+        .collect();
     strangers.sort();
     strangers.dedup_by_key(|(id, _)| *id);
     strangers.retain(|(_, price)| !unclaimed.explains(price));
@@ -139,12 +143,14 @@ pub(crate) fn duplicates(initial: &Initial, writes: &[Write]) -> Vec<Duplicate> 
     let users = initial.users.iter().map(|row| Subject::User(row.user_id));
     let items = initial.items.iter().map(|row| Subject::Item(row.item_id));
     let before = orders.map(Subject::Order).chain(users).chain(items);
-    let there: std::collections::BTreeSet<Subject> =
-        before.filter(|subject| given.contains_key(subject)).collect();
+    let there: std::collections::BTreeSet<Subject> = before
+        .filter(|subject| given.contains_key(subject))
+        .collect();
     let all = given.into_iter().map(|(subject, creates)| Duplicate {
         was_there: there.contains(&subject),
         subject,
         creates,
     });
-    all.filter(|it| it.was_there || it.creates.len() > 1).collect()
+    all.filter(|it| it.was_there || it.creates.len() > 1)
+        .collect()
 }

@@ -112,20 +112,32 @@ impl fmt::Display for Misfit {
                 write!(f, "it belongs to user {is}, and user {of} created it")
             }
             Self::Price { item, is, made } => {
-                write!(f, "a piece of item {item} costs {is} in it, and the item was made with {made}")
+                write!(
+                    f,
+                    "a piece of item {item} costs {is} in it, and the item was made with {made}"
+                )
             }
             Self::Cost { is, of } => write!(f, "it costs {is}, and its lines come to {of}"),
             Self::Unasked { item, is, of } => {
-                write!(f, "it holds {is} of item {item}, and nobody asked for more than {of}")
+                write!(
+                    f,
+                    "it holds {is} of item {item}, and nobody asked for more than {of}"
+                )
             }
             Self::Uncharged { item, is, of } => {
                 write!(f, "it holds {is} of item {item}, and {of} were charged")
             }
             Self::Lost { item, is, of } => {
-                write!(f, "it holds {is} of item {item}, and {of} were acknowledged")
+                write!(
+                    f,
+                    "it holds {is} of item {item}, and {of} were acknowledged"
+                )
             }
             Self::Doubled { item, is, of } => {
-                write!(f, "it holds {is} of item {item}, {of} were acknowledged, and no unknown addition explains it")
+                write!(
+                    f,
+                    "it holds {is} of item {item}, {of} were acknowledged, and no unknown addition explains it"
+                )
             }
         }
     }

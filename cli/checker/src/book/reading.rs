@@ -52,7 +52,10 @@ impl<'s> Voices<'s, '_> {
         if is_settled || self.paid_before || self.is_plain() {
             return reading;
         }
-        let others = self.claimed().into_iter().chain(self.row.map(Cow::Borrowed));
+        let others = self
+            .claimed()
+            .into_iter()
+            .chain(self.row.map(Cow::Borrowed));
         for other in others {
             let effect = self.effect(Some(&other));
             if effect.may_be_whole() {
@@ -83,7 +86,13 @@ impl<'s> Voices<'s, '_> {
     }
 
     fn effect(&self, ordered: Option<&OrderRow>) -> Effect {
-        Effect::of(ordered, self.seen, self.paid_before, self.payments, self.stock)
+        Effect::of(
+            ordered,
+            self.seen,
+            self.paid_before,
+            self.payments,
+            self.stock,
+        )
     }
 
     /// What was prepared and acknowledged.
@@ -102,7 +111,11 @@ impl<'s> Voices<'s, '_> {
         let owner = self.owner(claims)?;
         let row = claims.row(owner, |line| {
             let taken = self.taken(line.item);
-            if line.may_hold(taken) { taken } else { line.base }
+            if line.may_hold(taken) {
+                taken
+            } else {
+                line.base
+            }
         });
         row.map(Cow::Owned)
     }
@@ -116,7 +129,10 @@ impl<'s> Voices<'s, '_> {
     }
 
     fn taken(&self, item: ItemId) -> i128 {
-        let own = self.stock.iter().filter(|movement| movement.item_id == item);
+        let own = self
+            .stock
+            .iter()
+            .filter(|movement| movement.item_id == item);
         -own.map(|movement| i128::from(movement.delta)).sum::<i128>()
     }
 }

@@ -107,3 +107,6 @@ fn altered(subject: Subject, contradiction: String) -> Finding {
         contradiction,
     }
 }
+
+#[cfg(test)]
+mod tests;

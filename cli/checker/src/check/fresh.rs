@@ -60,7 +60,9 @@ pub(super) fn check(
         undecided: None,
         findings: orders,
     };
-    scene.book.each_order(|order| looked.counted += order.reads.len() as u64);
+    scene
+        .book
+        .each_order(|order| looked.counted += order.reads.len() as u64);
     if scene.run.history.is_complete() {
         bounds::check(scene, labels, &mut looked);
     } else {
@@ -69,3 +71,6 @@ pub(super) fn check(
     }
     looked
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,3 +55,11 @@ fn a_far_fault_is_told_where_there_is_no_nearer_one() {
     assert!(text.contains("500.000 s | fault | kill stock-db-primary (stock-db-0): injected"));
     assert!(!text.contains("kafka"), "{text}");
 }
+
+#[test]
+fn a_cart_that_lost_a_line_is_told_with_its_creation_and_its_additions() {
+    let mut case = Case::with_carts();
+    let bought = case.bought();
+    case.hold(bought, &[(2, 1), (4, 1)]);
+    insta::assert_snapshot!(told(&case, bought));
+}

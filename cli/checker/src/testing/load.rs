@@ -62,7 +62,7 @@ impl Load {
         self.ok(op, from_us..from_us + 900, Some(Value::Stock(stock)));
     }
 
-    fn ok(&mut self, op: Op, time: std::ops::Range<u64>, value: Option<Value>) {
+    pub(super) fn ok(&mut self, op: Op, time: std::ops::Range<u64>, value: Option<Value>) {
         let mut attempt = attempt(self.next_id(), op, time.start, time);
         attempt.complete.as_mut().unwrap().value = value;
         self.attempts.push(attempt);
@@ -108,7 +108,7 @@ fn attempt(id: u64, op: Op, due_us: u64, time: std::ops::Range<u64>) -> Attempt 
 
 /// More operations, after the run was simulated.
 impl Case {
-    fn load(&mut self, with: impl FnOnce(&mut Load)) {
+    pub(super) fn load(&mut self, with: impl FnOnce(&mut Load)) {
         let mut load = Load {
             attempts: std::mem::take(&mut self.history.attempts),
         };

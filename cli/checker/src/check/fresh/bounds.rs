@@ -55,13 +55,41 @@ pub(super) fn check(scene: &Scene<'_>, labels: &BTreeMap<OrderId, Label>, looked
     let began = |read: &Read| read.began_us;
     let after_end = |read: &Read| read.ended_us.saturating_add(1);
     let count = starts.len();
-    sweep(changes.added_perhaps, count, &mut reads, after_end, |read, sum| read.high += sum);
-    sweep(changes.taken_certainly, count, &mut reads, began, |read, sum| read.high -= sum);
-    sweep(changes.added_certainly, count, &mut reads, began, |read, sum| read.low += sum);
-    sweep(changes.taken_perhaps, count, &mut reads, after_end, |read, sum| read.low -= sum);
+    sweep(
+        changes.added_perhaps,
+        count,
+        &mut reads,
+        after_end,
+        |read, sum| read.high += sum,
+    );
+    sweep(
+        changes.taken_certainly,
+        count,
+        &mut reads,
+        began,
+        |read, sum| read.high -= sum,
+    );
+    sweep(
+        changes.added_certainly,
+        count,
+        &mut reads,
+        began,
+        |read, sum| read.low += sum,
+    );
+    sweep(
+        changes.taken_perhaps,
+        count,
+        &mut reads,
+        after_end,
+        |read, sum| read.low -= sum,
+    );
     let mut stale: BTreeMap<usize, &Read> = BTreeMap::new();
     for read in &reads {
         let seen = i128::from(read.seen);
+        // What is below nothing has its own check.
+        if seen < 0 {
+            continue;
+        }
         if seen < read.low || seen > read.high {
             stale.entry(read.balance).or_insert(read);
         }
@@ -151,7 +179,12 @@ fn changes(scene: &Scene<'_>, starts: &[(Good, i64)]) -> Changes {
             amount: taking.amount,
         })
     };
-    for write in scene.book.writes.iter().filter(|write| write.class != Class::Fail) {
+    for write in scene
+        .book
+        .writes
+        .iter()
+        .filter(|write| write.class != Class::Fail)
+    {
         let (good, amount, is_added) = match write.op {
             Op::AddFunds { user, amount } => (Good::Credit(user), amount.0, true),
             Op::AddStock { item, amount } => (Good::Item(item), amount.0, true),
@@ -159,7 +192,13 @@ fn changes(scene: &Scene<'_>, starts: &[(Good, i64)]) -> Changes {
             Op::SubtractStock { item, amount } => (Good::Item(item), amount.0, false),
             _ => continue,
         };
-        let at = |at_us: u64| change(&Taking { good, at_us, amount });
+        let at = |at_us: u64| {
+            change(&Taking {
+                good,
+                at_us,
+                amount,
+            })
+        };
         let (perhaps, certainly) = if is_added {
             (&mut changes.added_perhaps, &mut changes.added_certainly)
         } else {
@@ -173,8 +212,12 @@ fn changes(scene: &Scene<'_>, starts: &[(Good, i64)]) -> Changes {
     }
     scene.book.each_order(|order| {
         let purchase = purchase::of(order);
-        changes.taken_perhaps.extend(purchase.perhaps.iter().filter_map(change));
-        changes.taken_certainly.extend(purchase.certain.iter().filter_map(change));
+        changes
+            .taken_perhaps
+            .extend(purchase.perhaps.iter().filter_map(change));
+        changes
+            .taken_certainly
+            .extend(purchase.certain.iter().filter_map(change));
     });
     changes
 }

@@ -29,14 +29,14 @@ pub(super) fn of(order: &OrderFacts<'_>) -> Purchase {
         return purchase;
     };
     let Some(claims) = &order.claims else {
-        // Somebody's order, by its row alone.
-        if let Some(row) = order.row {
-            let lines = row.lines.iter();
-            let lines = lines.map(|line| (Good::Item(line.item_id), line.quantity));
-            let all = lines.chain([(Good::Credit(row.user_id), row.total_cost)]);
-            let taking = |(good, amount)| Taking { good, at_us: sent_us, amount };
-            purchase.perhaps.extend(all.map(taking));
-        }
+        // Nobody knows what it is for: by its row and its movements alone.
+        purchase
+            .perhaps
+            .extend(order.effect.parts.iter().map(|part| Taking {
+                good: part.good,
+                at_us: sent_us,
+                amount: i64::try_from(part.taken.max(part.ordered).max(0)).unwrap_or(i64::MAX),
+            }));
         return purchase;
     };
     // What costs nobody knows how much may cost anything, and certainly costs nothing.
@@ -102,5 +102,9 @@ fn take(
         cost = cost.saturating_add(amount.saturating_mul(price));
         takings.push(taking(Good::Item(item), amount));
     }
-    takings.extend(claims.owners().map(|owner| taking(Good::Credit(owner), cost)));
+    takings.extend(
+        claims
+            .owners()
+            .map(|owner| taking(Good::Credit(owner), cost)),
+    );
 }

@@ -28,7 +28,7 @@ fn ruling(judgement: &Judgement) -> Ruling {
     };
     for found in &judgement.violations {
         match (found.label, &found.subject) {
-            (label, Subject::Order(order)) if label <= Label::Phantom => {
+            (label, Subject::Order(order)) if label <= Label::DoubleLine => {
                 ruling.orders.insert((order.0, label, found.suspected));
             }
             (Label::SplitBrain | Label::Diverged, _) => {}
@@ -104,6 +104,11 @@ fn the_random_shops_show_every_defect() {
         Label::Torn,
         Label::LostAck,
         Label::Phantom,
+        Label::Altered,
+        Label::LostLine,
+        Label::DoubleLine,
+        Label::DuplicateId,
+        Label::Stale,
         Label::CreditLeak,
         Label::StockLeak,
         Label::Overspend,

@@ -80,6 +80,7 @@ fn a_right_run_without_balances_is_unknown_and_says_what_it_could_not_see() {
             Check::Atomicity,
             Check::Acknowledged,
             Check::Phantom,
+            Check::Contents,
             Check::Credit,
             Check::Stock,
             Check::NonNegative,

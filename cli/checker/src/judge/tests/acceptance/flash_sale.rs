@@ -153,6 +153,7 @@ impl Sale {
             run: Surroundings::planned(&[]).run,
             users: (0..ORDERS).map(|n| user(n, 1)).collect(),
             items: vec![item(PIECES)],
+            orders: (0..ORDERS).map(|n| order(n, false)).collect(),
             ..Initial::default()
         }
     }

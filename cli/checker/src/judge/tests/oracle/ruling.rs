@@ -12,9 +12,13 @@ use crate::{
     verdict::{Label, Verdict},
 };
 
+mod claims;
+mod contents;
+mod fresh;
 mod parts;
 mod rest;
 
+use claims::ordered;
 use rest::{api_differs, is_earned, is_quiescent, reads_agree, stuck};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -142,23 +146,6 @@ fn paid_before(world: &World, id: OrderId) -> bool {
             .orders
             .iter()
             .any(|row| row.order_id == id && row.paid)
-}
-
-/// What was ordered: as it was acknowledged before the load, unless the run may have changed it.
-fn ordered(world: &World, id: OrderId) -> Option<OrderRow> {
-    let before = world.initial.orders.iter().find(|row| row.order_id == id);
-    let after = last(world);
-    let after = after.orders.iter().find(|row| row.order_id == id);
-    let attempts = world.history.attempts.iter();
-    let mut ops = attempts.map(|attempt| attempt.invoke.op);
-    let extended = ops.any(|op| matches!(op, Op::AddItem { order, .. } if order == id));
-    let may_have_changed = extended || !is_whole_history(world);
-    let (first, second) = if may_have_changed {
-        (after, before)
-    } else {
-        (before, after)
-    };
-    first.or(second).cloned()
 }
 
 /// What the ledger says an order took of a good.
@@ -457,6 +444,13 @@ fn is_reverted(world: &World, id: OrderId) -> bool {
     })
 }
 
+fn subject(good: Good) -> String {
+    match good {
+        Good::Credit(user) => format!("User({user:?})"),
+        Good::Pieces(item) => format!("Item({item:?})"),
+    }
+}
+
 pub(super) fn rule(world: &World) -> Ruling {
     let quiet = is_quiescent(world);
     // Absence proves nothing where what the clients did is not all known.
@@ -465,10 +459,29 @@ pub(super) fn rule(world: &World) -> Ruling {
     let mut subjects = BTreeSet::new();
     // Without any final read nothing can be missing from it.
     let was_read = !world.snapshots.is_empty();
+    let mut wrong = BTreeSet::new();
     for id in order_ids(world) {
-        if let Some(label) = order(world, id).label().filter(|_| was_read) {
-            let suspected = !quiet || (label == Label::Phantom && !known);
-            orders.insert((id.0, label, suspected));
+        let by_effect = order(world, id).label().filter(|_| was_read);
+        if let Some(label) = by_effect.or_else(|| contents::label(world, id)) {
+            let absent = matches!(label, Label::Phantom | Label::Altered | Label::DoubleLine);
+            orders.insert((id.0, label, !quiet || (absent && !known)));
+            wrong.insert(id);
+        }
+    }
+    for subject in contents::altered(world) {
+        subjects.insert((Label::Altered, subject, !quiet || !known));
+    }
+    for subject in contents::given_twice(world) {
+        subjects.insert((Label::DuplicateId, subject, false));
+    }
+    for id in order_ids(world) {
+        if !is_reverted(world, id) && fresh::is_stale(world, id, wrong.contains(&id)) {
+            subjects.insert((Label::Stale, format!("Order({id:?})"), false));
+        }
+    }
+    for good in read_goods(world) {
+        if fresh::is_out_of_bounds(world, good, &wrong) {
+            subjects.insert((Label::Stale, subject(good), false));
         }
     }
     for id in read_orders(world) {

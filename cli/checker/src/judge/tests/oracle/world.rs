@@ -15,6 +15,7 @@ use crate::{
     verdict::Budgets,
 };
 
+mod cart;
 mod mishap;
 mod mixup;
 
@@ -59,6 +60,12 @@ impl World {
         let mut shop = Shop::open(&mut dice);
         for id in 0..dice.between(1, 5) {
             shop.order(&mut dice, OrderId(id));
+            if dice.percent(30) {
+                shop.read(&mut dice);
+            }
+        }
+        if dice.percent(25) {
+            cart::create(&mut shop, &mut dice);
         }
         for _ in 0..dice.roll(3) {
             shop.top_up(&mut dice);
@@ -116,7 +123,7 @@ impl Shop {
         let users: Vec<UserRow> = users.collect();
         let items = (0..ITEMS).map(|id| ItemRow {
             item_id: ItemId(id),
-            price: 1,
+            price: price_of(id),
             stock: dice.pick(&[50, 50, 50, 4]),
         });
         let items: Vec<ItemRow> = items.collect();
@@ -184,14 +191,7 @@ impl Shop {
             self.order_of_before(dice, row);
             return;
         }
-        if dice.percent(85) {
-            let before = self.perhaps_extended(dice, &row);
-            self.initial.orders.push(before);
-        } else if dice.percent(70) {
-            let op = Op::CreateOrder { user: row.user_id };
-            let made = Some(Value::Created(order_id.0));
-            self.attempt(self.id(), 1, op, Some(Class::Ok), made);
-        }
+        let row = cart::fill(self, dice, row);
         let done = self.checkouts(dice, order_id);
         if dice.percent(15) {
             self.take(&row, 1);
@@ -220,24 +220,6 @@ impl Shop {
             let class = dice.pick(&[Class::Ok, Class::Fail, Class::Info]);
             self.attempt(self.id(), 1, Op::Checkout { order }, Some(class), None);
         }
-    }
-
-    /// The row before the load, which may lack a line that is added while it runs.
-    fn perhaps_extended(&mut self, dice: &mut Dice, row: &OrderRow) -> OrderRow {
-        let mut before = row.clone();
-        if dice.percent(10) {
-            let (order, item) = (row.order_id, ItemId(ITEMS - 1));
-            let others = row.lines.iter().filter(|line| line.item_id != item);
-            before.lines = others.copied().collect();
-            let quantity = Quantity(1);
-            let op = Op::AddItem {
-                order,
-                item,
-                quantity,
-            };
-            self.attempt(self.id(), 1, op, Some(Class::Ok), None);
-        }
-        before
     }
 
     /// Checks an order out, once or several times, and says whether it was done in truth.
@@ -365,7 +347,14 @@ impl Shop {
                             order: row.order_id,
                         })
                 });
-                let paid = row.paid && (was_paid || !first || dice.percent(60));
+                let checkout = Op::Checkout {
+                    order: row.order_id,
+                };
+                let acked = self
+                    .attempts
+                    .iter()
+                    .any(|it| it.invoke.op == checkout && it.class() == Class::Ok);
+                let paid = row.paid && (was_paid || acked || !first || dice.percent(60));
                 (
                     Op::FindOrder {
                         order: row.order_id,
@@ -445,6 +434,11 @@ impl Shop {
     }
 }
 
+/// What the items of before the load cost.
+fn price_of(item: i64) -> i64 {
+    1 + item % 2
+}
+
 fn order_row(dice: &mut Dice, order_id: OrderId) -> OrderRow {
     let mut lines: Vec<OrderLine> = Vec::new();
     for item in 0..ITEMS {
@@ -452,7 +446,7 @@ fn order_row(dice: &mut Dice, order_id: OrderId) -> OrderRow {
             lines.push(OrderLine {
                 item_id: ItemId(item),
                 quantity: dice.between(1, 3),
-                price: 1,
+                price: price_of(item),
             });
         }
     }

@@ -1,5 +1,7 @@
 //! What can happen to a shop, and to whoever reads it.
 
+mod spoil;
+
 use protocol::{ItemId, OrderId, UserId};
 
 use super::{ITEMS, USERS, World, busy_lane, open_saga, payment, taking};
@@ -81,7 +83,7 @@ pub(super) fn befall(world: &mut World, dice: &mut Dice) {
     let item = ItemId(dice.between(0, ITEMS - 1));
     let amount = dice.pick(&[1, 1, 2, 3, -1, -2, 60]);
     let in_step = dice.percent(60);
-    match dice.roll(16) {
+    match dice.roll(26) {
         0 => each(world, |s| move_credit(s, order, user, -amount, in_step)),
         1 => each(world, |s| move_stock(s, order, item, -amount, in_step)),
         2 => lose_payments(world, order, in_step),
@@ -114,6 +116,7 @@ pub(super) fn befall(world: &mut World, dice: &mut Dice) {
             }
         }
         14 => world.initial.orders.retain(|row| row.order_id != order),
+        16..=24 => spoil::befall(world, dice, order),
         _ => {
             let from = dice.pick(&[1, 2, 3]);
             world.initial.payment_watermark = from;
@@ -334,9 +337,12 @@ fn misread(world: &mut World, dice: &mut Dice) {
         return;
     }
     let chosen = dice.roll(reads.len());
+    let (flips, by) = (dice.percent(40), dice.pick(&[-3, -1, 1, 2, 60]));
     match &mut *reads[chosen] {
-        Value::Order { paid, .. } => *paid = !*paid,
-        Value::Credit(balance) | Value::Stock(balance) => *balance = -1,
+        Value::Order { paid, .. } if flips => *paid = !*paid,
+        Value::Order { contents, .. } => contents.0 ^= 1,
+        Value::Credit(balance) | Value::Stock(balance) if flips => *balance = -1,
+        Value::Credit(balance) | Value::Stock(balance) => *balance = (*balance + by).max(0),
         Value::Created(_) => {}
     }
 }

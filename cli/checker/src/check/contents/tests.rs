@@ -1,0 +1,202 @@
+use protocol::{ItemId, OrderId, UserId};
+
+use crate::{
+    history::{Op, Value},
+    snapshot::Subject,
+    testing::{Case, Told},
+    verdict::{Label, Verdict},
+};
+
+#[test]
+fn carts_that_hold_what_was_acknowledged_and_some_of_the_unknown_pass() {
+    let judgement = Case::with_carts().judge();
+    assert_eq!(judgement.violations, []);
+    let mut case = Case::with_carts();
+    let open = case.open();
+    case.hold(open, &[(2, 1), (3, 6)]);
+    assert_eq!(
+        case.order_labels(),
+        [],
+        "the other unknown addition happened"
+    );
+}
+
+#[test]
+fn an_order_that_loses_a_line_after_payment_has_lost_a_line() {
+    let mut case = Case::with_carts();
+    let bought = case.bought();
+    case.hold(bought, &[(2, 1), (4, 1)]);
+    assert_eq!(
+        case.labels(),
+        [Label::LostLine],
+        "and nothing leaks beside it"
+    );
+    assert_eq!(case.order_labels(), [(bought, Label::LostLine)]);
+
+    // The line alone, not the cost.
+    let mut case = Case::legal();
+    let paid = case.paid();
+    case.alter(paid, |row| row.lines = row.lines[1..].into());
+    assert_eq!(case.labels(), [Label::LostLine]);
+}
+
+#[test]
+fn an_unknown_addition_that_was_charged_and_is_gone_is_a_lost_line() {
+    let mut case = Case::with_carts();
+    let bought = case.bought();
+    case.hold(bought, &[(2, 1), (3, 2)]);
+    assert_eq!(case.labels(), [Label::LostLine]);
+}
+
+#[test]
+fn an_addition_that_was_acknowledged_and_forgotten_is_a_lost_line() {
+    let mut case = Case::with_carts();
+    let (order, user) = (OrderId(1_000_000_003), UserId(2));
+    case.create_order(order, user);
+    case.add_item(order, ItemId(2), 1, Told::Ok);
+    case.add_item(order, ItemId(3), 1, Told::Ok);
+    case.hold(order, &[(2, 1)]);
+    case.buy(order);
+    assert_eq!(case.labels(), [Label::LostLine]);
+}
+
+#[test]
+fn an_addition_that_was_applied_and_charged_twice_is_a_double_line() {
+    let mut case = Case::with_carts();
+    let (order, user) = (OrderId(1_000_000_003), UserId(2));
+    case.create_order(order, user);
+    case.add_item(order, ItemId(2), 1, Told::Ok);
+    case.hold(order, &[(2, 2)]);
+    case.buy(order);
+    assert_eq!(case.labels(), [Label::DoubleLine]);
+}
+
+#[test]
+fn what_nobody_asked_for_is_altered() {
+    type Alteration = fn(&mut Case, OrderId);
+    let alterations: [(&str, Alteration); 6] = [
+        ("owner", |case, order| {
+            case.alter(order, |row| row.user_id = UserId(3))
+        }),
+        ("price", |case, order| {
+            case.alter(order, |row| row.lines[0].price = 1)
+        }),
+        ("cost", |case, order| {
+            case.alter(order, |row| row.total_cost -= 1)
+        }),
+        ("item", |case, order| {
+            case.hold(order, &[(0, 1), (1, 2), (6, 1)])
+        }),
+        ("quantity", |case, order| {
+            case.hold(order, &[(0, 2), (1, 2)])
+        }),
+        ("all of it", |case, order| {
+            case.hold(order, &[]);
+            case.alter(order, |row| row.user_id = UserId(3));
+        }),
+    ];
+    for (name, alter) in alterations {
+        let mut case = Case::legal();
+        let paid = case.paid();
+        alter(&mut case, paid);
+        assert_eq!(case.labels(), [Label::Altered], "{name}");
+        assert_eq!(case.order_labels(), [(paid, Label::Altered)], "{name}");
+    }
+}
+
+#[test]
+fn a_rejected_addition_adds_nothing() {
+    let mut case = Case::with_carts();
+    let open = case.open();
+    case.hold(open, &[(2, 1), (3, 2), (5, 1)]);
+    assert_eq!(case.order_labels(), [(open, Label::Altered)]);
+}
+
+#[test]
+fn an_order_that_nobody_created_is_altered_and_an_unknown_create_explains_one() {
+    let mut case = Case::with_carts();
+    case.add_stranger(OrderId(777_777), UserId(1));
+    assert_eq!(case.order_labels(), [(OrderId(777_777), Label::Altered)]);
+    case.write(Op::CreateOrder { user: UserId(1) }, Told::Nothing, None);
+    case.write(Op::CreateOrder { user: UserId(1) }, Told::Ok, None);
+    assert_eq!(case.order_labels(), []);
+    case.add_stranger(OrderId(777_778), UserId(2));
+    assert_eq!(
+        case.order_labels(),
+        [(OrderId(777_778), Label::Altered)],
+        "another's"
+    );
+}
+
+#[test]
+fn an_item_that_costs_something_else_than_it_was_made_with_is_altered() {
+    for item in [ItemId(0), ItemId(900)] {
+        let mut case = Case::with_carts();
+        for snapshot in &mut case.snapshots {
+            let rows = snapshot.items.iter_mut().chain(&mut snapshot.api.items);
+            rows.filter(|row| row.item_id == item)
+                .for_each(|row| row.price += 1);
+        }
+        let judgement = case.judge();
+        let found: Vec<_> = judgement
+            .violations
+            .iter()
+            .map(|it| (it.label, &it.subject))
+            .collect();
+        assert_eq!(found, [(Label::Altered, &Subject::Item(item))]);
+    }
+}
+
+#[test]
+fn an_id_that_is_given_twice_is_a_duplicate_even_before_the_shop_is_quiet() {
+    for (op, subject) in [
+        (
+            Op::CreateOrder { user: UserId(2) },
+            Subject::Order(OrderId(1_000_000_002)),
+        ),
+        (Op::CreateUser, Subject::User(UserId(900))),
+        (Op::CreateUser, Subject::User(UserId(1))),
+    ] {
+        let mut case = Case::with_carts();
+        case.evidence.settle.quiescent = false;
+        let id = match subject {
+            Subject::Order(order) => order.0,
+            Subject::User(user) => user.0,
+            _ => unreachable!("the list above has no other"),
+        };
+        case.write(op, Told::Ok, Some(Value::Created(id)));
+        let judgement = case.judge();
+        assert_eq!(judgement.verdict, Verdict::Violation);
+        let found: Vec<_> = judgement
+            .violations
+            .iter()
+            .map(|it| (it.label, &it.subject))
+            .collect();
+        assert_eq!(found, [(Label::DuplicateId, &subject)]);
+    }
+}
+
+#[test]
+fn a_read_that_saw_what_never_was_is_altered() {
+    let mut case = Case::with_carts();
+    let open = case.open();
+    let mut row = case.final_row(open);
+    row.user_id = UserId(3);
+    let value = Value::Order {
+        paid: false,
+        contents: row.contents(),
+    };
+    case.write(Op::FindOrder { order: open }, Told::Ok, Some(value));
+    assert_eq!(case.order_labels(), [(open, Label::Altered)]);
+}
+
+#[test]
+fn a_history_without_its_end_proves_a_lost_line_and_no_stranger() {
+    let mut case = Case::with_carts();
+    case.history.ended_at_us = None;
+    let bought = case.bought();
+    case.add_stranger(OrderId(777_777), UserId(1));
+    assert_eq!(case.labels(), []);
+    case.hold(bought, &[(2, 1)]);
+    assert_eq!(case.labels(), [Label::LostLine]);
+}
