@@ -168,6 +168,10 @@ fn labels(judgement: &Judgement) -> Vec<(Label, usize)> {
         Label::Torn,
         Label::LostAck,
         Label::Phantom,
+        Label::Altered,
+        Label::LostLine,
+        Label::DoubleLine,
+        Label::DuplicateId,
     ]
     .map(|label| (label, count(label)))
     .into_iter()
@@ -219,6 +223,28 @@ async fn a_flash_sale_is_judged_right(
     recorded::offline(&sale.dir).unwrap();
     assert_eq!(std::fs::read(&result).unwrap(), first);
     drop(sale.runs);
+}
+
+/// Of the orders that are made during the sale.
+#[rstest]
+#[case::a_line_is_forgotten(CartBug::ForgetLine, Label::LostLine)]
+#[case::a_line_is_doubled(CartBug::DoubleLine, Label::DoubleLine)]
+#[case::lines_are_lost_after_payment(CartBug::LoseLines, Label::LostLine)]
+#[case::an_order_is_stolen(CartBug::Steal, Label::Altered)]
+#[case::an_item_becomes_dearer(CartBug::RaisePrice, Label::Altered)]
+#[case::an_id_is_given_twice(CartBug::ReuseId, Label::DuplicateId)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_a_cart_has_its_own_name(#[case] bug: CartBug, #[case] label: Label) {
+    let sale = load(Planted::Carts(bug)).await;
+    sale.settle().await;
+    sale.read();
+    let judgement = sale.judge();
+    assert_eq!(judgement.verdict, Verdict::Violation);
+    let labels = labels(&judgement);
+    assert!(
+        labels.iter().any(|(found, _)| *found == label),
+        "{labels:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
