@@ -1,24 +1,23 @@
 //! The planted bugs, what each must be called, and whether it was.
 
+mod list;
+
 use std::{collections::BTreeMap, time::Duration};
 
-use checker::{
-    Judgement, Verdict,
-    verdict::Label::{
-        self, CreditLeak, Diverged, Double, LostAck, Overspend, Phantom, PhantomRefund, Reverted,
-        SplitBrain, Stuck, Torn,
-    },
-};
+use checker::{Judgement, Verdict, snapshot::Subject, verdict::Label};
 use protocol::OrderId;
+
+pub use list::{MUTANTS, QUICK};
 
 use super::unread::Unread;
 use crate::{
+    fault::action::{Sides, Way},
     load::Mix,
     project::Profile,
     scenario::{
         Load, Scenario, Settle,
         quantity::Span,
-        step::{Held, Hit, Step},
+        step::{Held, Hit, Partition, Step},
     },
 };
 
@@ -53,6 +52,8 @@ enum Fault {
     Kill(&'static str),
     /// Every process of the target is frozen for [`HELD`].
     Pause(&'static str),
+    /// Nothing goes between the two for [`HELD`].
+    Partition(&'static str, &'static str),
 }
 
 /// What is wrong beside the shop, where the bug is not in a service.
@@ -71,6 +72,8 @@ pub enum Expected {
     Pass,
     /// A violation with this label, naming an order.
     Order(Label),
+    /// A violation with this label, naming an item, or an order that has it.
+    Item(Label),
     /// A violation with this label, of a database as a whole.
     Database(Label),
     /// A violation with one of these labels, naming an order: which of them is a matter of time.
@@ -83,7 +86,7 @@ impl Expected {
     fn labels(self) -> Vec<Label> {
         match self {
             Self::Pass | Self::Unknown(_) => Vec::new(),
-            Self::Order(label) | Self::Database(label) => vec![label],
+            Self::Order(label) | Self::Item(label) | Self::Database(label) => vec![label],
             Self::OneOf(labels) => labels.to_vec(),
         }
     }
@@ -95,165 +98,12 @@ impl std::fmt::Display for Expected {
         match self {
             Self::Pass => f.write_str("PASS"),
             Self::Unknown(word) => write!(f, "UNKNOWN: {word}"),
-            Self::Order(_) | Self::Database(_) | Self::OneOf(_) => {
+            Self::Order(_) | Self::Item(_) | Self::Database(_) | Self::OneOf(_) => {
                 f.write_str(&labels.join(" or "))
             }
         }
     }
 }
-
-const CHECKOUTS: &str = "checkout=80%,find_order=10%,find_item=5%,find_user=5%";
-
-const fn healthy(name: &'static str, about: &'static str) -> Mutant {
-    Mutant {
-        bug: None,
-        name,
-        about,
-        expected: Expected::Pass,
-        profile: Profile::Small,
-        twist: Twist::None,
-        fault: Fault::None,
-        mix: CHECKOUTS,
-        users: 1000,
-        items: 1000,
-    }
-}
-
-const fn mutant(name: &'static str, about: &'static str, expected: Expected) -> Mutant {
-    Mutant {
-        bug: Some(name),
-        expected,
-        ..healthy(name, about)
-    }
-}
-
-const fn clustered(name: &'static str, about: &'static str, expected: Expected) -> Mutant {
-    Mutant {
-        profile: Profile::Full,
-        ..mutant(name, about, expected)
-    }
-}
-
-/// All of them, the healthy builds first.
-pub const MUTANTS: [Mutant; 19] = [
-    healthy("healthy", "no bug at all"),
-    mutant(
-        "publish-twice",
-        "no bug: every message is delivered twice, as at-least-once delivery may",
-        Expected::Pass,
-    ),
-    mutant(
-        "skip-stock-dedup",
-        "messages come twice, and the stock service does not know them again",
-        Expected::Order(Double),
-    ),
-    mutant(
-        "skip-payment-dedup",
-        "messages come twice, and the payment service does not know them again",
-        Expected::Order(Double),
-    ),
-    mutant(
-        "publish-before-commit",
-        "commands are published before their saga is committed, which then fails now and then",
-        Expected::Order(Double),
-    ),
-    mutant(
-        "acknowledge-before-commit",
-        "a checkout is answered with 200 before its saga has ended",
-        Expected::Order(LostAck),
-    ),
-    mutant(
-        "reject-what-happens",
-        "a checkout is answered with a rejection, and happens all the same",
-        Expected::Order(Phantom),
-    ),
-    mutant(
-        "compensate-twice",
-        "what was reserved is given back twice",
-        Expected::Order(PhantomRefund),
-    ),
-    mutant(
-        "compensate-nothing",
-        "a charge that was refused is given back",
-        Expected::Order(PhantomRefund),
-    ),
-    mutant(
-        "forget-compensation",
-        "a refused charge ends the saga, and the stock stays reserved",
-        Expected::Order(Torn),
-    ),
-    mutant(
-        "drop-reply",
-        "the answer to a charge is never sent",
-        Expected::Order(Stuck),
-    ),
-    Mutant {
-        mix: "checkout=60%,add_funds=40%",
-        users: 50,
-        ..mutant(
-            "lost-update",
-            "credit is read, changed and written back under READ COMMITTED",
-            Expected::Order(CreditLeak),
-        )
-    },
-    Mutant {
-        mix: "checkout=40%,find_order=60%",
-        ..mutant(
-            "revert-paid",
-            "a paid order is unpaid again some seconds later",
-            Expected::Order(Reverted),
-        )
-    },
-    mutant(
-        "overspend",
-        "nobody looks whether a user has the credit",
-        Expected::Order(Overspend),
-    ),
-    clustered(
-        "stall-standby",
-        "a standby receives everything and stops replaying it",
-        Expected::Database(Diverged),
-    ),
-    clustered(
-        "two-primaries",
-        "a standby promotes itself, and the primary does not stop for it",
-        Expected::Database(SplitBrain),
-    ),
-    Mutant {
-        fault: Fault::Kill("order-db-primary"),
-        ..clustered(
-            "asynchronous",
-            "synchronous_standby_names is empty, the standbys lag, and the primary is killed",
-            Expected::OneOf([LostAck, Torn]),
-        )
-    },
-    Mutant {
-        bug: None,
-        twist: Twist::LiftsEarly,
-        fault: Fault::Pause("stock.1"),
-        ..mutant(
-            "fault-lifted-early",
-            "a pause of 15 s is lifted by somebody else soon after it took effect",
-            Expected::Unknown("held"),
-        )
-    },
-    Mutant {
-        bug: Some("skip-stock-dedup"),
-        twist: Twist::ClosesStdout,
-        ..mutant(
-            "stdout-gone",
-            "messages come twice as in skip-stock-dedup, and nobody reads what the judge prints",
-            Expected::Order(Double),
-        )
-    },
-];
-
-/// Those of a quick test: one for each way to be wrong that a sum over all balances can miss.
-pub const QUICK: [&str; 3] = [
-    "skip-stock-dedup",
-    "acknowledge-before-commit",
-    "forget-compensation",
-];
 
 impl Mutant {
     /// What is done to it.
@@ -308,6 +158,18 @@ impl Fault {
                 }),
                 ..step
             }),
+            Self::Partition(from, with) => Some(Step {
+                partition: Some(Partition {
+                    between: Sides {
+                        from: from.to_owned(),
+                        with: with.to_owned(),
+                        way: Way::Both,
+                    }
+                    .into(),
+                    length: HELD.into(),
+                }),
+                ..step
+            }),
         }
     }
 }
@@ -340,6 +202,9 @@ impl Outcome {
         let order = proved()
             .filter(|violation| wanted.contains(&violation.label))
             .find_map(|violation| violation.orders.first().copied());
+        let of_item = proved()
+            .filter(|violation| wanted.contains(&violation.label))
+            .any(|violation| matches!(violation.subject, Subject::Item(_)));
         let labelled = wanted.iter().any(|label| labels.contains_key(label));
         let violated = judgement.verdict == Verdict::Violation;
         let caught = match expected {
@@ -349,6 +214,7 @@ impl Outcome {
                 judgement.verdict == Verdict::Unknown && told
             }
             Expected::Database(_) => violated && labelled,
+            Expected::Item(_) => violated && (of_item || order.is_some()),
             Expected::Order(_) | Expected::OneOf(_) => violated && labelled && order.is_some(),
         };
         Self {

@@ -40,6 +40,8 @@ struct Sale {
 
 /// Only what was prepared, or every operation of the API.
 const PREPARED: &str = "checkout=90%,find_order=4%,find_item=3%,find_user=3%";
+/// A debit that comes after its acknowledgement is only a matter of settling as long as nobody looks: a read would be STALE.
+const NO_CREDIT_READ: &str = "checkout=90%,find_order=5%,find_item=5%";
 const CARTS: &str = "checkout=30%,create_order=12%,add_item=30%,find_order=8%,find_item=4%,find_user=4%,\
     add_funds=2%,add_stock=2%,pay=2%,subtract_stock=2%,create_user=2%,create_item=2%";
 
@@ -47,6 +49,7 @@ async fn load(planted: Planted) -> Sale {
     let (shop, url) = MockShop::open(planted).await;
     let mix = match planted {
         Planted::Carts(_) => CARTS,
+        Planted::SlowDebit(_) => NO_CREDIT_READ,
         _ => PREPARED,
     };
     let profile = Profile {
@@ -190,6 +193,10 @@ fn labels(judgement: &Judgement) -> Vec<(Label, usize)> {
         Label::Torn,
         Label::LostAck,
         Label::Phantom,
+        Label::Altered,
+        Label::LostLine,
+        Label::DoubleLine,
+        Label::DuplicateId,
     ]
     .map(|label| (label, count(label)))
     .into_iter()
@@ -241,6 +248,28 @@ async fn a_flash_sale_is_judged_right(
     recorded::offline(&sale.dir).unwrap();
     assert_eq!(std::fs::read(&result).unwrap(), first);
     drop(sale.runs);
+}
+
+/// Of the orders that are made during the sale.
+#[rstest]
+#[case::a_line_is_forgotten(CartBug::ForgetLine, Label::LostLine)]
+#[case::a_line_is_doubled(CartBug::DoubleLine, Label::DoubleLine)]
+#[case::lines_are_lost_after_payment(CartBug::LoseLines, Label::LostLine)]
+#[case::an_order_is_stolen(CartBug::Steal, Label::Altered)]
+#[case::an_item_becomes_dearer(CartBug::RaisePrice, Label::Altered)]
+#[case::an_id_is_given_twice(CartBug::ReuseId, Label::DuplicateId)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_a_cart_has_its_own_name(#[case] bug: CartBug, #[case] label: Label) {
+    let sale = load(Planted::Carts(bug)).await;
+    sale.settle().await;
+    sale.read();
+    let judgement = sale.judge();
+    assert_eq!(judgement.verdict, Verdict::Violation);
+    let labels = labels(&judgement);
+    assert!(
+        labels.iter().any(|(found, _)| *found == label),
+        "{labels:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,7 +61,9 @@ fn claim(check: Check) -> &'static str {
         Check::Atomicity => "an order is charged, taken and paid as a whole or not at all",
         Check::Acknowledged => "every order that a client was told is paid is there, whole",
         Check::Phantom => "an order that failed, or that nobody checked out, left no trace",
-        Check::Contents => "each order, user and item holds what was prepared, acknowledged or may have been",
+        Check::Contents => {
+            "each order, user and item holds what was prepared, acknowledged or may have been"
+        }
         Check::Credit => "each user’s credit is what it was, less the orders that count",
         Check::Stock => "each item’s stock is what it was, less the orders that count",
         Check::NonNegative => "no read ever saw less than nothing",

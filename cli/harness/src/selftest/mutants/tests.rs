@@ -1,4 +1,14 @@
-use checker::{snapshot::Subject, verdict::Violation};
+use checker::{
+    snapshot::Subject,
+    verdict::{
+        Label::{
+            Altered, CreditLeak, Diverged, Double, DoubleLine, DuplicateId, LostAck, LostLine,
+            Overspend, Phantom, PhantomRefund, Reverted, SplitBrain, Stale, Stuck, Torn,
+        },
+        Violation,
+    },
+};
+use protocol::ItemId;
 
 use super::*;
 
@@ -44,6 +54,19 @@ fn a_mutant_is_caught_under_its_own_name_only(
     if caught && matches!(expected, Expected::Order(_) | Expected::OneOf(_)) {
         assert_eq!(outcome.order, Some(OrderId(7)));
     }
+}
+
+#[test]
+fn what_an_item_must_be_called_may_name_no_order() {
+    let mut judgement = judgement(Verdict::Violation, &[(Altered, false, None)]);
+    let caught = |judgement: &Judgement| {
+        Outcome::of(Expected::Item(Altered), judgement, Duration::ZERO).caught
+    };
+    assert!(!caught(&judgement), "of a database");
+    judgement.violations[0].subject = Subject::Item(ItemId(3));
+    assert!(caught(&judgement));
+    judgement.violations[0].label = LostLine;
+    assert!(!caught(&judgement));
 }
 
 #[rstest::rstest]
@@ -114,6 +137,11 @@ fn every_label_is_somebodys() {
         SplitBrain,
         Diverged,
         Stuck,
+        LostLine,
+        DoubleLine,
+        Altered,
+        DuplicateId,
+        Stale,
     ] {
         assert!(expected.contains(&label), "{label}");
     }
