@@ -304,7 +304,6 @@ impl Prepared {
         };
         recorder.event("phase", "load", "begins").await;
         let mut evidence = timeline.play().await;
-        evidence.run.clone_from(&self.plan.run);
         let offered = match load {
             Some(load) => noted(flat(load.await), "the load broke off", &mut evidence),
             None => None,
@@ -318,8 +317,8 @@ impl Prepared {
         let interrupted = self.cluster.cancel.is_cancelled();
         let how = if interrupted { "interrupted" } else { "ended" };
         recorder.event("phase", "load", how).await;
+        // A history without an end proves nothing by what is absent from it, and passes for nothing.
         if !interrupted {
-            // A history without an end proves nothing by what is absent from it, and passes for nothing.
             recorder.end().await;
         }
         stop.cancel();
@@ -332,9 +331,8 @@ impl Prepared {
             return Err(Error::Interrupted);
         }
         let figures = stats.figures();
-        let work = before
-            .zip(after)
-            .map(|(before, after)| after.since(&before, &figures));
+        let meters = before.zip(after);
+        let work = meters.map(|(before, after)| after.since(&before, &figures));
         Ok(Report {
             dir,
             evidence,

@@ -59,10 +59,11 @@ impl Timeline<'_> {
     pub(super) async fn play(self) -> Evidence {
         let start = Instant::now();
         let planned = Duration::from_millis(self.plan.load.as_ref().map_or(0, |l| l.length_ms));
-        let evidence = tokio::select! {
+        let mut evidence = tokio::select! {
             evidence = self.steps() => evidence,
             () = self.tell(start, planned) => Evidence::default(),
         };
+        evidence.run.clone_from(&self.plan.run);
         if self.plan.load.is_some() {
             let healed = evidence
                 .faults
