@@ -451,6 +451,31 @@ fn subject(good: Good) -> String {
     }
 }
 
+/// Whatever else the two rows on contents and on fresh reads find.
+fn contents_and_reads(
+    world: &World,
+    wrong: &BTreeSet<OrderId>,
+    unsure: bool,
+    subjects: &mut BTreeSet<(Label, String, bool)>,
+) {
+    for subject in contents::altered(world) {
+        subjects.insert((Label::Altered, subject, unsure));
+    }
+    for subject in contents::given_twice(world) {
+        subjects.insert((Label::DuplicateId, subject, false));
+    }
+    for id in order_ids(world) {
+        if !is_reverted(world, id) && fresh::is_stale(world, id, wrong.contains(&id)) {
+            subjects.insert((Label::Stale, format!("Order({id:?})"), false));
+        }
+    }
+    for good in read_goods(world) {
+        if fresh::is_out_of_bounds(world, good, wrong) {
+            subjects.insert((Label::Stale, subject(good), false));
+        }
+    }
+}
+
 pub(super) fn rule(world: &World) -> Ruling {
     let quiet = is_quiescent(world);
     // Absence proves nothing where what the clients did is not all known.
@@ -468,22 +493,7 @@ pub(super) fn rule(world: &World) -> Ruling {
             wrong.insert(id);
         }
     }
-    for subject in contents::altered(world) {
-        subjects.insert((Label::Altered, subject, !quiet || !known));
-    }
-    for subject in contents::given_twice(world) {
-        subjects.insert((Label::DuplicateId, subject, false));
-    }
-    for id in order_ids(world) {
-        if !is_reverted(world, id) && fresh::is_stale(world, id, wrong.contains(&id)) {
-            subjects.insert((Label::Stale, format!("Order({id:?})"), false));
-        }
-    }
-    for good in read_goods(world) {
-        if fresh::is_out_of_bounds(world, good, &wrong) {
-            subjects.insert((Label::Stale, subject(good), false));
-        }
-    }
+    contents_and_reads(world, &wrong, !quiet || !known, &mut subjects);
     for id in read_orders(world) {
         if is_reverted(world, id) {
             subjects.insert((Label::Reverted, format!("Order({id:?})"), false));

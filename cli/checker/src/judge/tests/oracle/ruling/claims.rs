@@ -44,10 +44,17 @@ impl Logical<'_> {
 }
 
 pub(super) fn operations(world: &World) -> Vec<Logical<'_>> {
-    let attempts = &world.history.attempts;
+    operations_of(world, |_| true)
+}
+
+/// The logical operations that ask for some of all things.
+pub(super) fn operations_of(world: &World, is_it: impl Fn(Op) -> bool) -> Vec<Logical<'_>> {
+    let attempts = world.history.attempts.iter();
+    let attempts: Vec<&Attempt> = attempts.filter(|it| is_it(it.invoke.op)).collect();
     let ids: BTreeSet<u64> = attempts.iter().map(|attempt| attempt.invoke.id).collect();
     let of = |id: u64| {
-        let own: Vec<&Attempt> = attempts.iter().filter(|it| it.invoke.id == id).collect();
+        let own = attempts.iter().filter(|it| it.invoke.id == id);
+        let own: Vec<&Attempt> = own.copied().collect();
         Logical {
             op: own[0].invoke.op,
             own,
@@ -66,7 +73,10 @@ pub(super) struct Addition {
 }
 
 pub(super) fn additions(world: &World, id: OrderId) -> Vec<Addition> {
-    let all = operations(world);
+    let all = operations_of(
+        world,
+        |op| matches!(op, Op::AddItem { order, .. } if order == id),
+    );
     let own = all.iter().filter_map(|it| match it.op {
         Op::AddItem {
             order,
@@ -93,7 +103,7 @@ pub(super) fn makers(world: &World, id: OrderId) -> Vec<UserId> {
         .map(|row| row.user_id)
         .into_iter()
         .collect();
-    for it in operations(world) {
+    for it in operations_of(world, |op| matches!(op, Op::CreateOrder { .. })) {
         if let (Op::CreateOrder { user }, Some(made)) = (it.op, it.made())
             && made == id.0
         {
@@ -123,7 +133,7 @@ pub(super) fn is_stranger(world: &World, id: OrderId) -> bool {
         })
         .map(|other| other.order_id)
         .collect();
-    let all = operations(world);
+    let all = operations_of(world, |op| matches!(op, Op::CreateOrder { .. }));
     let unclaimed = all.iter().filter(|it| {
         matches!(it.op, Op::CreateOrder { user } if user == owner)
             && it.class() != Class::Fail
@@ -158,7 +168,7 @@ pub(super) fn price(world: &World, id: OrderId, item: ItemId) -> Option<i64> {
 pub(super) fn made_prices(world: &World, item: ItemId) -> Vec<i64> {
     let rows = world.initial.items.iter().filter(|row| row.item_id == item);
     let mut prices: Vec<i64> = rows.map(|row| row.price).collect();
-    for it in operations(world) {
+    for it in operations_of(world, |op| matches!(op, Op::CreateItem { .. })) {
         if let (Op::CreateItem { price }, Some(made)) = (it.op, it.made())
             && made == item.0
         {

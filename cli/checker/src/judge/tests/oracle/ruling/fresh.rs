@@ -6,7 +6,7 @@ use protocol::OrderId;
 
 use super::{
     Good, asked,
-    claims::{self, operations},
+    claims::{self, operations, operations_of},
     contents::{Saw, reads, saw},
     is_whole_history, last, moved, order_ids, ordered, paid_before,
 };
@@ -35,11 +35,9 @@ pub(super) fn is_stale(world: &World, id: OrderId, is_wrong: bool) -> bool {
 
 /// When each checkout of an order was sent, and when it was acknowledged.
 fn checkouts(world: &World, id: OrderId) -> Vec<(u64, Option<u64>)> {
-    let all = operations(world);
-    let own = all
-        .iter()
-        .filter(|it| it.op == (Op::Checkout { order: id }));
-    own.map(|it| (it.sent(), it.acked())).collect()
+    let checkout = Op::Checkout { order: id };
+    let own = operations_of(world, |op| op == checkout);
+    own.iter().map(|it| (it.sent(), it.acked())).collect()
 }
 
 /// Whether an order that is wrong by itself has anything to do with a good.
