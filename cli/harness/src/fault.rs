@@ -245,8 +245,7 @@ pub async fn require(cluster: &Cluster, action: &Action, hits: &Hits) -> Result<
 /// Whether [`require`] tries the kernel with a container of its own before such a fault is injected.
 #[must_use]
 pub fn is_probed(action: &Action) -> bool {
-    let nobody = [IpAddr::from([192, 0, 2, 1])];
-    matches!(action, Action::Hold { hold, .. } if network::scripts(hold, "probe", &nobody).is_some())
+    matches!(action, Action::Hold { hold, .. } if hold::probing(hold).is_some())
 }
 
 /// Does it to all victims at once; from then on it is tracked.

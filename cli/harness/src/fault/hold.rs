@@ -93,17 +93,22 @@ pub(super) async fn require(cluster: &Cluster, hold: &Hold, victims: &[Victim]) 
     probe(cluster, hold).await
 }
 
-/// Whether the kernel can do it, tried where nobody is hit.
-///
-/// # Errors
-/// [`Error::Kernel`] where it cannot.
-pub(crate) async fn probe(cluster: &Cluster, hold: &Hold) -> Result<()> {
+/// What tries a fault where nobody is hit, or nothing where it is not done in the network.
+pub(super) fn probing(hold: &Hold) -> Option<Scripts> {
     let nobody = Where {
         id: "probe",
         others: &[IpAddr::from([192, 0, 2, 1])],
         sent_bits_per_s: NOMINAL_BITS_PER_S,
     };
-    let Some(scripts) = network::scripts(hold, nobody) else {
+    network::scripts(hold, nobody)
+}
+
+/// Whether the kernel can do it, tried where nobody is hit.
+///
+/// # Errors
+/// [`Error::Kernel`] where it cannot.
+pub(crate) async fn probe(cluster: &Cluster, hold: &Hold) -> Result<()> {
+    let Some(scripts) = probing(hold) else {
         return Ok(());
     };
     let helper = Helper::alone(cluster).await?;

@@ -46,6 +46,7 @@ mod tests {
     use crate::fault::{
         action::{Action, Count, End, Hold},
         is_probed,
+        limit::CpuLimit,
     };
 
     #[test]
@@ -63,7 +64,12 @@ mod tests {
         };
         for (hold, probed) in [
             (Hold::Pause, false),
-            (Hold::Throttle { milli_cpus: 50 }, false),
+            (
+                Hold::Throttle {
+                    to: CpuLimit::MilliCpus(50),
+                },
+                false,
+            ),
             (Hold::FillDisk, false),
             (Hold::Isolate, true),
             (Hold::Loss { per_mille: 10 }, true),

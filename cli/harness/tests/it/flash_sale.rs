@@ -45,22 +45,8 @@ const NO_CREDIT_READ: &str = "checkout=90%,find_order=5%,find_item=5%";
 const CARTS: &str = "checkout=30%,create_order=12%,add_item=30%,find_order=8%,find_item=4%,find_user=4%,\
     add_funds=2%,add_stock=2%,pay=2%,subtract_stock=2%,create_user=2%,create_item=2%";
 
-async fn load(planted: Planted) -> Sale {
-    let (shop, url) = MockShop::open(planted).await;
-    let mix = match planted {
-        Planted::Carts(_) => CARTS,
-        Planted::SlowDebit(_) => NO_CREDIT_READ,
-        _ => PREPARED,
-    };
-    let profile = Profile {
-        rate: RATE,
-        mix: mix.parse::<Mix>().unwrap(),
-        seed: 7,
-        request_timeout_ms: 5_000,
-        retries: 0,
-    };
-    let runs = tempfile::tempdir().unwrap();
-    let dir = RunDir::create(runs.path(), "sale", 0).unwrap();
+/// What a sale is meant to be: a load without faults.
+fn plan(dir: &RunDir) -> Plan {
     let stack = StackMark {
         name: "mock".to_owned(),
         id: "mock".to_owned(),
@@ -89,7 +75,26 @@ async fn load(planted: Planted) -> Sale {
     let mut plan = Plan::new(shape, stack);
     plan.run = dir.name();
     plan.nodes = mock_shop::nodes();
-    dir.write_plan(&plan).unwrap();
+    plan
+}
+
+async fn load(planted: Planted) -> Sale {
+    let (shop, url) = MockShop::open(planted).await;
+    let mix = match planted {
+        Planted::Carts(_) => CARTS,
+        Planted::SlowDebit(_) => NO_CREDIT_READ,
+        _ => PREPARED,
+    };
+    let profile = Profile {
+        rate: RATE,
+        mix: mix.parse::<Mix>().unwrap(),
+        seed: 7,
+        request_timeout_ms: 5_000,
+        retries: 0,
+    };
+    let runs = tempfile::tempdir().unwrap();
+    let dir = RunDir::create(runs.path(), "sale", 0).unwrap();
+    dir.write_plan(&plan(&dir)).unwrap();
     let initial = Initial {
         run: dir.name(),
         ..shop.initial()

@@ -363,6 +363,7 @@ mod tests {
         let split = Error::SplitBrain {
             database: "stock".to_owned(),
             nodes: Vec::new(),
+            looks: 2,
         };
         assert_eq!(broke_off(&split.into()), Some(Verdict::Violation));
         assert_eq!(broke_off(&Error::Interrupted.into()), None);
