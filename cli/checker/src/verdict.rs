@@ -14,7 +14,7 @@ pub use label::{Check, Label};
 /// What a [`Judgement`]'s `format` says.
 pub const FORMAT: &str = "webshop-result";
 /// The version of the result that this checker writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a run proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

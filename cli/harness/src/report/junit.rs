@@ -183,6 +183,7 @@ fn case(class: &str, name: &str, wrong: Option<Wrong>) -> TestCase {
 
 #[cfg(test)]
 mod tests {
+    use checker::verdict::Check;
     use roxmltree::{Document, Node};
 
     use super::*;
@@ -250,7 +251,7 @@ mod tests {
         let cases = document
             .descendants()
             .filter(|n| n.has_tag_name("testcase"));
-        assert_eq!(cases.count(), 1 + 11 + 1);
+        assert_eq!(cases.count(), 1 + Check::ALL.len() + 1);
         assert_eq!(wrongs(&document), []);
     }
 

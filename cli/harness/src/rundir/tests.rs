@@ -74,11 +74,11 @@ fn a_result_that_is_not_this_programs_is_refused() {
     run.write_result(&judgement).unwrap();
     let error = run.result().unwrap_err().to_string();
     assert!(error.ends_with("VIOLATION does not exit with 0"), "{error}");
-    judgement.version = 2;
+    judgement.version = 1;
     run.write_result(&judgement).unwrap();
     let error = run.result().unwrap_err().to_string();
     assert!(
-        error.ends_with("a result of version 2; this program reads version 1"),
+        error.ends_with("a result of version 1; this program reads version 2"),
         "{error}"
     );
 }

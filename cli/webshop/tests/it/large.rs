@@ -48,6 +48,13 @@ impl Large {
         order * 7 % USERS
     }
 
+    /// What the user of an order has before it is checked out: all of his earlier ones have ended.
+    fn credit(&self, order: i64) -> i64 {
+        let earlier = (1..=order / USERS).map(|turn| order - turn * USERS);
+        let done = earlier.filter(|order| self.is_done(*order));
+        done.fold(PLENTY, |credit, _| credit - 2 * PRICE)
+    }
+
     fn items(order: i64) -> [i64; 2] {
         [order * 11 % ITEMS, (order * 11 + 1) % ITEMS]
     }
@@ -127,10 +134,15 @@ impl Large {
                     out,
                     order,
                     &format!(r#"{{"find_user":{{"user":{user}}}}}"#),
-                    r#""o":"ok","s":200,"v":{"credit":1000}"#,
+                    &format!(
+                        r#""o":"ok","s":200,"v":{{"credit":{}}}"#,
+                        self.credit(order)
+                    ),
                 ),
                 11 => {
-                    let (read, contents) = (order / 2, Self::contents(order / 2));
+                    // Its checkout comes next.
+                    let read = (order + 1).min(self.orders - 1);
+                    let contents = Self::contents(read);
                     let told = json!({"order": {"paid": false, "contents": contents}});
                     let read = format!(r#"{{"find_order":{{"order":{read}}}}}"#);
                     op(

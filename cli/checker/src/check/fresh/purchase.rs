@@ -1,5 +1,9 @@
 //! What one order may take of each balance, from when on, and what it has certainly taken by when.
 
+use std::collections::BTreeSet;
+
+use protocol::UserId;
+
 use crate::{
     book::{Addition, Claims, OrderFacts, acked_us, sent_us},
     effect::Good,
@@ -102,9 +106,11 @@ fn take(
         cost = cost.saturating_add(amount.saturating_mul(price));
         takings.push(taking(Good::Item(item), amount));
     }
+    // An id that one user was given twice is one order of his all the same.
+    let owners: BTreeSet<UserId> = claims.owners().collect();
     takings.extend(
-        claims
-            .owners()
+        owners
+            .into_iter()
             .map(|owner| taking(Good::Credit(owner), cost)),
     );
 }

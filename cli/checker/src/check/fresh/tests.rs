@@ -149,3 +149,15 @@ fn what_was_made_in_the_run_begins_with_nothing() {
     case.write(Op::FindUser { user }, Told::Ok, Some(Value::Credit(1)));
     assert_eq!(case.labels(), [Label::Stale]);
 }
+
+#[test]
+fn an_id_that_one_user_was_given_twice_charges_him_once() {
+    let mut case = Case::legal();
+    let rejected = case.rejected();
+    let (user, cost) = (case.user_of(rejected), case.cost(rejected));
+    let credit = case.snapshots[0].users[usize::try_from(user.0).unwrap()].credit;
+    case.create_order(rejected, user);
+    let below = Some(Value::Credit(credit - 2 * cost));
+    case.write(Op::FindUser { user }, Told::Ok, below);
+    assert!(case.labels().contains(&Label::Stale));
+}
