@@ -107,6 +107,11 @@ impl<'a> Book<'a> {
         self.sources.order(order_id)
     }
 
+    /// Whether every request is known, with what came of it.
+    pub(crate) fn has_whole_history(&self) -> bool {
+        self.sources.have_whole_history()
+    }
+
     /// What each item costs.
     pub(crate) fn prices(&self) -> &Prices {
         self.sources.prices()

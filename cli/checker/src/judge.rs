@@ -148,9 +148,8 @@ fn tally(looked: &Looked) -> String {
 
 /// Whether something of this kind proves nothing as long as sagas run, or the history is empty or lacks its end.
 pub(crate) fn is_suspected(scene: &Scene<'_>, label: Label) -> bool {
-    let history = scene.run.history;
-    let absence_proves_nothing =
-        (!history.is_complete() || history.attempts.is_empty()) && label.rests_on_absence();
+    let is_whole = scene.book.has_whole_history() && !scene.run.history.attempts.is_empty();
+    let absence_proves_nothing = !is_whole && label.rests_on_absence();
     let moving = match label {
         // Healthy and past the deadline, as its check knows; then only the two identical reads may lack.
         Label::Stuck => !scene.quiet.rows_at_rest,

@@ -105,6 +105,10 @@ impl<'a> Sources<'a> {
         }
     }
 
+    pub(super) fn have_whole_history(&self) -> bool {
+        self.whole_history
+    }
+
     pub(super) fn prices(&self) -> &Prices {
         &self.prices
     }

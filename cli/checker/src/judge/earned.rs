@@ -62,6 +62,9 @@ fn ending(history: &History) -> Option<String> {
             "the history has {read} records, and its end says {told}"
         ));
     }
+    if let Some(lack) = history.lack() {
+        return Some(lack.to_string());
+    }
     let ended = history.ended_at_us.is_some();
     (!ended).then(|| "the history has no end: whoever wrote it was stopped".to_owned())
 }

@@ -79,7 +79,10 @@ impl Load {
     }
 
     fn next_id(&self) -> u64 {
-        self.attempts.len() as u64 + 1
+        let ids = self.attempts.iter().rev();
+        ids.map(|attempt| attempt.invoke.id)
+            .next()
+            .map_or(0, |id| id + 1)
     }
 }
 

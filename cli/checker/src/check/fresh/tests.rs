@@ -159,5 +159,5 @@ fn an_id_that_one_user_was_given_twice_charges_him_once() {
     case.create_order(rejected, user);
     let below = Some(Value::Credit(credit - 2 * cost));
     case.write(Op::FindUser { user }, Told::Ok, below);
-    assert!(case.labels().contains(&Label::Stale));
+    assert!(case.labels().contains(&Label::Stale), "{:?}", case.judge().violations);
 }

@@ -100,7 +100,27 @@ fn last(world: &World) -> Snapshot {
 
 fn is_whole_history(world: &World) -> bool {
     let history = &world.history;
-    history.ended_at_us.is_some() && history.truncated_line.is_none() && history.miscount.is_none()
+    history.ended_at_us.is_some()
+        && history.truncated_line.is_none()
+        && history.miscount.is_none()
+        && has_every_operation(world)
+}
+
+/// Each operation has ended, and none is missing of those that were numbered from 0.
+fn has_every_operation(world: &World) -> bool {
+    let attempts = &world.history.attempts;
+    let ids: BTreeSet<u64> = attempts.iter().map(|attempt| attempt.invoke.id).collect();
+    attempts.iter().all(|attempt| attempt.complete.is_some())
+        && ids.into_iter().eq(0..ids_end(world))
+}
+
+fn ids_end(world: &World) -> u64 {
+    let ids = world
+        .history
+        .attempts
+        .iter()
+        .map(|attempt| attempt.invoke.id + 1);
+    ids.max().unwrap_or(0)
 }
 
 /// Every order that anybody speaks of.
