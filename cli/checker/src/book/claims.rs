@@ -49,6 +49,8 @@ pub(crate) struct Creation {
     pub(crate) order: OrderId,
     pub(crate) id: u64,
     pub(crate) owner: UserId,
+    /// When its first attempt left; `None`: none ever did.
+    pub(crate) sent_us: Option<u64>,
 }
 
 /// All that was claimed of one order that somebody made.

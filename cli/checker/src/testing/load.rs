@@ -124,6 +124,11 @@ impl Case {
         self.load(|load| load.read_order(&row, time.start, time.end, paid));
     }
 
+    /// A client reads an order as this row has it.
+    pub(crate) fn load_read(&mut self, row: &OrderRow, time: std::ops::Range<u64>) {
+        self.load(|load| load.read_order(row, time.start, time.end, row.paid));
+    }
+
     pub(crate) fn read_credit(&mut self, user: UserId, credit: i64) {
         self.load(|load| load.read_user(user, 15_000_000, credit));
     }

@@ -7,7 +7,7 @@ use protocol::{ItemId, OrderId, UserId};
 use super::world::World;
 use crate::{
     history::{Op, Value},
-    outcome::Class,
+    outcome::{Broken, Class},
     snapshot::{OrderRow, Snapshot},
     verdict::{Label, Verdict},
 };
@@ -133,6 +133,10 @@ fn order_ids(world: &World) -> BTreeSet<OrderId> {
         match (attempt.invoke.op, attempt.value()) {
             (Op::Checkout { order }, _) => _ = ids.insert(order),
             (Op::CreateOrder { .. }, Some(Value::Created(id))) => _ = ids.insert(OrderId(id)),
+            (Op::AddItem { order, .. }, _) if attempt.class() != Class::Fail => {
+                ids.insert(order);
+            }
+            (Op::FindOrder { order }, Some(_)) => _ = ids.insert(order),
             _ => {}
         }
     }
@@ -235,6 +239,8 @@ fn goods(world: &World) -> BTreeSet<Good> {
             (Op::AddFunds { user, .. } | Op::Pay { user, .. }, Class::Ok) => {
                 goods.insert(Good::Credit(user));
             }
+            (Op::FindUser { user }, Class::Ok) => _ = goods.insert(Good::Credit(user)),
+            (Op::FindItem { item }, Class::Ok) => _ = goods.insert(Good::Pieces(item)),
             (Op::AddStock { item, .. } | Op::SubtractStock { item, .. }, Class::Ok) => {
                 goods.insert(Good::Pieces(item));
             }
@@ -279,9 +285,48 @@ fn order(world: &World, id: OrderId) -> Order {
         has_row: row.is_some(),
         acknowledged: created
             || was_paid
+            || is_told_of(world, id)
             || world.initial.orders.iter().any(|row| row.order_id == id),
         known: ordered.is_some(),
     }
+}
+
+/// Somebody was told of a line in it, or read it.
+fn is_told_of(world: &World, id: OrderId) -> bool {
+    let attempts = world.history.attempts.iter();
+    let mut oks = attempts.filter(|attempt| attempt.class() == Class::Ok);
+    oks.any(|attempt| match attempt.invoke.op {
+        Op::AddItem { order, .. } | Op::FindOrder { order } => order == id,
+        _ => false,
+    })
+}
+
+/// A read saw it paid that ended before any checkout of it had left.
+fn is_read_too_early(world: &World, id: OrderId) -> bool {
+    let attempts = &world.history.attempts;
+    let left = attempts.iter().filter(|attempt| {
+        let complete = attempt.complete.as_ref();
+        attempt.invoke.op == (Op::Checkout { order: id })
+            && complete.is_none_or(|complete| complete.broken != Some(Broken::NotSent))
+    });
+    let left = left.map(|attempt| attempt.invoke.sent_us).min();
+    let mut reads = contents::reads(world, id).into_iter();
+    !paid_before(world, id)
+        && reads.any(|read| {
+            let ended = read.complete.as_ref().map_or(0, |complete| complete.at_us);
+            matches!(read.value(), Some(Value::Order { paid: true, .. }))
+                && left.is_none_or(|left| ended < left)
+        })
+}
+
+/// All parts are of one run, and something is known of users, items and orders of before.
+fn is_firm(world: &World) -> bool {
+    let initial = &world.initial;
+    let has_orders = !initial.orders.is_empty() || !initial.paid_orders.is_empty();
+    parts::are_of_one_run(world)
+        && has_orders
+        && !initial.users.is_empty()
+        && !initial.items.is_empty()
 }
 
 /// Final = initial + top-ups − what the paid orders come to, and the ledger says the same.
@@ -507,6 +552,8 @@ pub(super) fn rule(world: &World) -> Ruling {
     let mut wrong = BTreeSet::new();
     for id in order_ids(world) {
         let by_effect = order(world, id).label().filter(|_| was_read);
+        let too_early = || is_read_too_early(world, id).then_some(Label::Phantom);
+        let by_effect = by_effect.or_else(too_early);
         if let Some(label) = by_effect.or_else(|| contents::label(world, id)) {
             let absent = matches!(label, Label::Phantom | Label::Altered | Label::DoubleLine);
             orders.insert((id.0, label, !quiet || (absent && !known)));
@@ -540,9 +587,19 @@ pub(super) fn rule(world: &World) -> Ruling {
     for subject in stuck(world) {
         subjects.insert((Label::Stuck, subject, !reads_agree(world)));
     }
+    if !is_firm(world) {
+        orders = orders
+            .into_iter()
+            .map(|(id, label, _)| (id, label, true))
+            .collect();
+        subjects = subjects
+            .into_iter()
+            .map(|(label, what, _)| (label, what, true))
+            .collect();
+    }
     let certain = orders.iter().any(|(_, _, suspected)| !suspected)
         || subjects.iter().any(|(_, _, suspected)| !suspected)
-        || (quiet && api_differs(world));
+        || (quiet && is_firm(world) && api_differs(world));
     let verdict = if certain {
         Verdict::Violation
     } else if !world.evidence.harness_errors.is_empty() {

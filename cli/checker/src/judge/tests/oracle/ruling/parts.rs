@@ -10,22 +10,24 @@ use crate::{
 };
 
 pub(super) fn belongs_together(world: &World) -> bool {
-    let run = &world.planned.run;
-    let ids = [
-        &world.history.header.run,
-        &world.initial.run,
-        &world.evidence.run,
-    ];
-    let ids = ids
-        .into_iter()
-        .chain(world.snapshots.iter().map(|read| &read.run));
-    ids.into_iter().all(|id| id == run)
+    are_of_one_run(world)
         && faults_are_the_plans(world)
         && reads_are_dated_right(world)
         && world
             .snapshots
             .iter()
             .all(|read| is_as_it_says(world, read))
+}
+
+pub(super) fn are_of_one_run(world: &World) -> bool {
+    let run = &world.planned.run;
+    let ids = [
+        &world.history.header.run,
+        &world.initial.run,
+        &world.evidence.run,
+    ];
+    let reads = world.snapshots.iter().map(|read| &read.run);
+    ids.into_iter().chain(reads).all(|id| id == run)
 }
 
 /// One of each and no other. The random shops have no fault of two victims.
