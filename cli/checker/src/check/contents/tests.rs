@@ -245,3 +245,11 @@ fn a_user_or_an_item_that_was_read_and_is_nowhere_is_lost() {
     case.read_stock(ItemId(777), 5);
     assert_eq!(case.labels(), [Label::StockLeak]);
 }
+
+#[test]
+fn a_line_of_no_pieces_is_altered() {
+    let mut case = Case::with_carts();
+    let open = case.open();
+    case.hold(open, &[(2, 1), (3, 2), (4, 0)]);
+    assert_eq!(case.order_labels(), [(open, Label::Altered)]);
+}

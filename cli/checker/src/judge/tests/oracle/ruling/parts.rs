@@ -11,6 +11,7 @@ use crate::{
 
 pub(super) fn belongs_together(world: &World) -> bool {
     are_of_one_run(world)
+        && nothing_is_there_twice(world)
         && faults_are_the_plans(world)
         && reads_are_dated_right(world)
         && world
@@ -28,6 +29,23 @@ pub(super) fn are_of_one_run(world: &World) -> bool {
     ];
     let reads = world.snapshots.iter().map(|read| &read.run);
     ids.into_iter().chain(reads).all(|id| id == run)
+}
+
+/// In the state before the load, and no movement of before is in a final read.
+fn nothing_is_there_twice(world: &World) -> bool {
+    fn once(ids: Vec<i64>) -> bool {
+        ids.iter().collect::<BTreeSet<_>>().len() == ids.len()
+    }
+    let initial = &world.initial;
+    once(initial.users.iter().map(|row| row.user_id.0).collect())
+        && once(initial.items.iter().map(|row| row.item_id.0).collect())
+        && once(initial.orders.iter().map(|row| row.order_id.0).collect())
+        && world.snapshots.iter().all(|read| {
+            let mut stock = read.stock_movements.iter();
+            let mut payment = read.payment_movements.iter();
+            stock.all(|row| row.movement_id > initial.stock_watermark)
+                && payment.all(|row| row.movement_id > initial.payment_watermark)
+        })
 }
 
 /// One of each and no other. The random shops have no fault of two victims.
