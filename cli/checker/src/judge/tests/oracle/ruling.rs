@@ -7,18 +7,20 @@ use protocol::{ItemId, OrderId, UserId};
 use super::world::World;
 use crate::{
     history::{Op, Value},
-    outcome::{Broken, Class},
+    outcome::Class,
     snapshot::{OrderRow, Snapshot},
     verdict::{Label, Verdict},
 };
 
 mod claims;
 mod contents;
+mod footing;
 mod fresh;
 mod parts;
 mod rest;
 
 use claims::ordered;
+use footing::{is_firm, is_read_too_early};
 use rest::{api_differs, is_earned, is_quiescent, reads_agree, stuck};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -299,34 +301,6 @@ fn is_told_of(world: &World, id: OrderId) -> bool {
         Op::AddItem { order, .. } | Op::FindOrder { order } => order == id,
         _ => false,
     })
-}
-
-/// A read saw it paid that ended before any checkout of it had left.
-fn is_read_too_early(world: &World, id: OrderId) -> bool {
-    let attempts = &world.history.attempts;
-    let left = attempts.iter().filter(|attempt| {
-        let complete = attempt.complete.as_ref();
-        attempt.invoke.op == (Op::Checkout { order: id })
-            && complete.is_none_or(|complete| complete.broken != Some(Broken::NotSent))
-    });
-    let left = left.map(|attempt| attempt.invoke.sent_us).min();
-    let mut reads = contents::reads(world, id).into_iter();
-    !paid_before(world, id)
-        && reads.any(|read| {
-            let ended = read.complete.as_ref().map_or(0, |complete| complete.at_us);
-            matches!(read.value(), Some(Value::Order { paid: true, .. }))
-                && left.is_none_or(|left| ended < left)
-        })
-}
-
-/// All parts are of one run, and something is known of users, items and orders of before.
-fn is_firm(world: &World) -> bool {
-    let initial = &world.initial;
-    let has_orders = !initial.orders.is_empty() || !initial.paid_orders.is_empty();
-    parts::are_of_one_run(world)
-        && has_orders
-        && !initial.users.is_empty()
-        && !initial.items.is_empty()
 }
 
 /// Final = initial + top-ups − what the paid orders come to, and the ledger says the same.
