@@ -47,6 +47,8 @@ pub(crate) struct OrderFacts<'a> {
     pub(crate) claims: Option<Claims<'a>>,
     /// The first way in which its row is not what was claimed.
     pub(crate) misfit: Option<Misfit>,
+    /// What was added to it, or may have been.
+    pub(crate) additions: &'a [Addition],
     /// Its ok reads during the load.
     pub(crate) reads: &'a [&'a Attempt],
     /// What was ordered: by its row, or by what was claimed, whichever everything that happened fits.
@@ -87,7 +89,7 @@ impl<'a> Book<'a> {
         let sources = Sources::new(history, &writes, initial, last);
         let mut order_count = 0;
         sources.each_order(|_| order_count += 1);
-        let (users, items) = balance::all(&writes, initial, last, &sources);
+        let (users, items) = balance::all(history, &writes, initial, last, &sources);
         Self {
             sources,
             writes,
@@ -105,6 +107,11 @@ impl<'a> Book<'a> {
     /// One order; `None`: nobody has heard of it.
     pub(crate) fn order(&self, order_id: OrderId) -> Option<OrderFacts<'_>> {
         self.sources.order(order_id)
+    }
+
+    /// Whether every request is known, with what came of it.
+    pub(crate) fn has_whole_history(&self) -> bool {
+        self.sources.have_whole_history()
     }
 
     /// What each item costs.

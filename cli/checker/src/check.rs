@@ -7,7 +7,7 @@ use protocol::OrderId;
 use crate::{
     book::{Book, OrderFacts},
     explain::list,
-    judge::{Quiet, Run},
+    judge::{Footing, Quiet, Run},
     snapshot::{Snapshot, Subject, Witnesses},
     verdict::{Check, Label},
 };
@@ -65,6 +65,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) last: &'a Snapshot,
     pub(crate) book: &'a Book<'a>,
     pub(crate) quiet: &'a Quiet,
+    pub(crate) footing: &'a Footing,
 }
 
 /// Runs every check, in the order of [`Check::ALL`].

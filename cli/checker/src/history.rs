@@ -15,8 +15,10 @@ use crate::{
     outcome::{Broken, Class, Kind},
 };
 
+mod lack;
 mod reader;
 
+pub use lack::Lack;
 pub use reader::{HistoryError, Reader};
 
 /// What the header's `format` says.
@@ -182,6 +184,23 @@ impl Op {
         }
     }
 
+    /// Whether it asks for no amount below zero.
+    #[must_use]
+    pub fn has_sound_amount(self) -> bool {
+        match self {
+            Self::AddFunds { amount, .. } | Self::Pay { amount, .. } => amount.0 >= 0,
+            Self::CreateItem { price } => price.0 >= 0,
+            Self::AddStock { amount, .. } | Self::SubtractStock { amount, .. } => amount.0 >= 0,
+            Self::AddItem { quantity, .. } => quantity.0 >= 0,
+            Self::Checkout { .. }
+            | Self::FindOrder { .. }
+            | Self::FindItem { .. }
+            | Self::FindUser { .. }
+            | Self::CreateOrder { .. }
+            | Self::CreateUser => true,
+        }
+    }
+
     /// The name of its kind, as a load mix writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -225,11 +244,12 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Without a completion a write is unknown, and a read counts as nothing; so does one that was ok and told no value.
+    /// Without a completion a write is unknown, and a read counts as nothing; so does one that was ok and told no value
+    /// of the kind that it asked for.
     #[must_use]
     pub fn class(&self) -> Class {
         match (&self.complete, self.invoke.op.kind()) {
-            (Some(complete), Kind::Read) if complete.value.is_none() => Class::Fail,
+            (Some(complete), Kind::Read) if self.told(complete).is_none() => Class::Fail,
             (Some(complete), _) => complete.class,
             (None, Kind::Write) => Class::Info,
             (None, Kind::Read) => Class::Fail,
@@ -244,13 +264,29 @@ impl Attempt {
         was_sent.then_some(self.invoke.sent_us..=complete.at_us)
     }
 
-    /// The value of an ok answer.
+    /// The value of an ok answer, where it is of the kind that the operation asks for.
     #[must_use]
     pub fn value(&self) -> Option<Value> {
         self.complete
             .as_ref()
             .filter(|complete| complete.class == Class::Ok)
-            .and_then(|complete| complete.value)
+            .and_then(|complete| self.told(complete))
+    }
+
+    /// What an answer told; a value of another kind than was asked for is none.
+    fn told(&self, complete: &Complete) -> Option<Value> {
+        complete.value.filter(|value| {
+            matches!(
+                (self.invoke.op, value),
+                (Op::FindOrder { .. }, Value::Order { .. })
+                    | (Op::FindItem { .. }, Value::Stock(_))
+                    | (Op::FindUser { .. }, Value::Credit(_))
+                    | (
+                        Op::CreateOrder { .. } | Op::CreateItem { .. } | Op::CreateUser,
+                        Value::Created(_)
+                    )
+            )
+        })
     }
 }
 
@@ -301,10 +337,13 @@ impl History {
         }
     }
 
-    /// Whether every request that was sent is known to be in it.
+    /// Whether every request that was sent is known to be in it, with what came of it. Looks through all attempts.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.ended_at_us.is_some() && self.truncated_line.is_none() && self.miscount.is_none()
+        self.ended_at_us.is_some()
+            && self.truncated_line.is_none()
+            && self.miscount.is_none()
+            && self.lack().is_none()
     }
 }
 

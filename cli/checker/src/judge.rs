@@ -15,9 +15,11 @@ use crate::{
 };
 
 mod earned;
+mod footing;
 mod told;
 mod totals;
 
+pub(crate) use footing::Footing;
 use told::Told;
 
 /// All that is known of a run.
@@ -44,11 +46,13 @@ pub(crate) fn with_scene<T>(run: &Run<'_>, work: impl FnOnce(&Scene<'_>) -> T) -
     let last = run.snapshots.last().unwrap_or(&nothing);
     let book = Book::new(run.history, run.initial, last);
     let quiet = Quiet::of(run);
+    let footing = Footing::of(run);
     work(&Scene {
         run,
         last,
         book: &book,
         quiet: &quiet,
+        footing: &footing,
     })
 }
 
@@ -56,6 +60,10 @@ pub(crate) fn judge_scene(scene: &Scene<'_>) -> Judgement {
     let run = scene.run;
     let mut verdict = Verdict::Pass;
     let mut reasons = Vec::new();
+    for reason in scene.footing.reasons() {
+        verdict = verdict.worst(Verdict::Unknown);
+        reasons.push((Verdict::Unknown, reason.clone()));
+    }
     let mut checks = Vec::new();
     let mut told = Told::default();
     for (check, looked) in check::all(scene) {
@@ -146,17 +154,17 @@ fn tally(looked: &Looked) -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether something of this kind proves nothing as long as sagas run, or the history is empty or lacks its end.
+/// Whether something of this kind proves nothing: as long as sagas run, or where the history is empty or lacks something,
+/// or where the parts of the run are not of one run.
 pub(crate) fn is_suspected(scene: &Scene<'_>, label: Label) -> bool {
-    let history = scene.run.history;
-    let absence_proves_nothing =
-        (!history.is_complete() || history.attempts.is_empty()) && label.rests_on_absence();
+    let is_whole = scene.book.has_whole_history() && !scene.run.history.attempts.is_empty();
+    let absence_proves_nothing = !is_whole && label.rests_on_absence();
     let moving = match label {
         // Healthy and past the deadline, as its check knows; then only the two identical reads may lack.
         Label::Stuck => !scene.quiet.rows_at_rest,
         label => label.needs_quiescence() && !scene.quiet.is_quiet(),
     };
-    absence_proves_nothing || moving
+    absence_proves_nothing || moving || !scene.footing.is_firm()
 }
 
 /// Whether the shop was at rest at the final reads, and why not.

@@ -83,6 +83,34 @@ fn classify_answer(status: u16, header: Option<Outcome>, whole: bool) -> Class {
     }
 }
 
+/// Whether a recorded outcome is one that the recorded answer may have had, whatever its header said: the header is not
+/// recorded, and neither is a body that was not what was asked for.
+pub(crate) fn may_be_said(
+    class: Class,
+    (status, broken): (Option<u16>, Option<Broken>),
+    kind: Kind,
+) -> bool {
+    let headers = [
+        None,
+        Some(Outcome::Committed),
+        Some(Outcome::Rejected),
+        Some(Outcome::Unknown),
+    ];
+    match (status, broken) {
+        (None, None) => false,
+        (None, Some(broken)) => classify(Seen::Broken(broken), kind) == class,
+        (Some(status), broken) => headers.into_iter().any(|header| {
+            let whole = broken.is_none();
+            let answer = Seen::Answer {
+                status,
+                header,
+                whole,
+            };
+            classify(answer, kind) == class
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -138,6 +166,29 @@ mod tests {
     #[case(Broken::Stopped, Class::Info)]
     fn a_broken_write_is_unknown_once_a_byte_left(#[case] broken: Broken, #[case] class: Class) {
         assert_eq!(classify(Seen::Broken(broken), Kind::Write), class);
+    }
+
+    #[rstest]
+    #[case::ok(Class::Ok, Some(200), None, true)]
+    #[case::rejected(Class::Fail, Some(400), None, true)]
+    #[case::rejected_by_header(Class::Fail, Some(503), None, true)]
+    #[case::unknown_by_header(Class::Info, Some(200), None, true)]
+    #[case::cut(Class::Info, Some(200), Some(Broken::Reset), true)]
+    #[case::not_sent(Class::Fail, None, Some(Broken::NotSent), true)]
+    #[case::ok_of_a_5xx(Class::Ok, Some(500), None, false)]
+    #[case::ok_of_a_4xx(Class::Ok, Some(400), None, false)]
+    #[case::ok_and_cut(Class::Ok, Some(200), Some(Broken::TimedOut), false)]
+    #[case::ok_of_nothing(Class::Ok, None, None, false)]
+    #[case::fail_of_a_2xx(Class::Fail, Some(200), None, false)]
+    #[case::fail_of_a_timeout(Class::Fail, None, Some(Broken::TimedOut), false)]
+    #[case::info_never_sent(Class::Info, None, Some(Broken::NotSent), false)]
+    fn an_outcome_that_its_answer_cannot_have_is_found(
+        #[case] class: Class,
+        #[case] status: Option<u16>,
+        #[case] broken: Option<Broken>,
+        #[case] may_be: bool,
+    ) {
+        assert_eq!(may_be_said(class, (status, broken), Kind::Write), may_be);
     }
 
     #[test]

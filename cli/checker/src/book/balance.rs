@@ -5,7 +5,7 @@ use protocol::{ItemId, OrderId, UserId};
 use super::{OrderFacts, Write, sources::Sources};
 use crate::{
     effect::{Good, Part},
-    history::Op,
+    history::{History, Op},
     outcome::Class,
     snapshot::{Initial, Snapshot},
 };
@@ -60,6 +60,7 @@ impl<Id> Balance<Id> {
 
 /// The accounts of the payment service, and the shelves of the stock service.
 pub(super) fn all(
+    history: &History,
     writes: &[Write],
     initial: &Initial,
     last: &Snapshot,
@@ -92,6 +93,14 @@ pub(super) fn all(
             Op::CreateItem { .. } => {
                 write.made.map(|id| items.seen(ItemId(id)));
             }
+            _ => {}
+        }
+    }
+    // Who read it was told that it is there.
+    for attempt in &history.attempts {
+        match (attempt.invoke.op, attempt.value()) {
+            (Op::FindUser { user }, Some(_)) => _ = users.seen(user),
+            (Op::FindItem { item }, Some(_)) => _ = items.seen(item),
             _ => {}
         }
     }

@@ -49,6 +49,8 @@ pub(crate) struct Creation {
     pub(crate) order: OrderId,
     pub(crate) id: u64,
     pub(crate) owner: UserId,
+    /// When its first attempt left; `None`: none ever did.
+    pub(crate) sent_us: Option<u64>,
 }
 
 /// All that was claimed of one order that somebody made.
@@ -148,6 +150,10 @@ impl Claims<'_> {
 
     /// The first way in which a row is not what it must be.
     pub(crate) fn misfit(&self, row: &OrderRow) -> Option<Misfit> {
+        if let Some(line) = row.lines.iter().find(|line| line.quantity <= 0) {
+            let (item, is) = (line.item_id, line.quantity);
+            return Some(Misfit::Quantity { item, is });
+        }
         if self.is_only_prepared() && self.known.is_some_and(|known| is_same(known, row)) {
             return None;
         }

@@ -19,6 +19,7 @@ pub(super) fn creation(write: &Write) -> Option<Creation> {
         order: OrderId(write.made?),
         id: write.id,
         owner: user,
+        sent_us: write.sent_us,
     })
 }
 

@@ -25,6 +25,11 @@ pub(crate) enum Misfit {
         is: i64,
         of: i128,
     },
+    /// A line of no pieces, or of fewer.
+    Quantity {
+        item: ItemId,
+        is: i64,
+    },
     /// It holds more of an item than anybody asked for.
     Unasked {
         item: ItemId,
@@ -56,6 +61,7 @@ impl Misfit {
             | Self::Owner { .. }
             | Self::Price { .. }
             | Self::Cost { .. }
+            | Self::Quantity { .. }
             | Self::Unasked { .. }
             | Self::Uncharged { .. } => Label::Altered,
             Self::Lost { .. } => Label::LostLine,
@@ -118,6 +124,7 @@ impl fmt::Display for Misfit {
                 )
             }
             Self::Cost { is, of } => write!(f, "it costs {is}, and its lines come to {of}"),
+            Self::Quantity { item, is } => write!(f, "it has a line of {is} of item {item}"),
             Self::Unasked { item, is, of } => {
                 write!(
                     f,

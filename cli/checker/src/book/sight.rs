@@ -34,6 +34,10 @@ impl Claims<'_> {
         let Some(owner) = self.owners().next().filter(|_| makers == 1) else {
             return Sight::Unclear;
         };
+        let made = self.creations.iter().filter_map(|it| it.sent_us);
+        if made.min().is_some_and(|sent_us| complete.at_us < sent_us) {
+            return Sight::Wrong;
+        }
         let began_us = read.invoke.sent_us;
         let invoked = self.additions.iter();
         let invoked = invoked.filter(|it| it.sent_us.is_some_and(|at| at <= complete.at_us));

@@ -105,6 +105,10 @@ impl<'a> Sources<'a> {
         }
     }
 
+    pub(super) fn have_whole_history(&self) -> bool {
+        self.whole_history
+    }
+
     pub(super) fn prices(&self) -> &Prices {
         &self.prices
     }
@@ -176,6 +180,7 @@ impl<'a> Sources<'a> {
             known,
             claims,
             misfit,
+            additions: own.additions,
             reads: own.reads,
             ordered,
             created: known.is_some() || paid_before || !own.creations.is_empty(),
@@ -204,13 +209,15 @@ impl<'a> Sources<'a> {
 }
 
 impl<'s, 'a> Stretches<'s, 'a> {
-    /// The lowest order that anybody speaks of. Added lines and reads alone do not make an order known.
+    /// The lowest order that anybody speaks of: who was told of a line in it, or read it, was told that it is there.
     fn first(&self) -> Option<OrderId> {
         [
             self.rows.first().map(|row| row.order_id),
             self.before.first().map(|row| row.order_id),
             self.paid_before.first().copied(),
             self.creations.first().map(|creation| creation.order),
+            self.additions.first().map(|addition| addition.order),
+            self.reads.first().map(|attempt| order_of(attempt)),
             self.checkouts.first().map(|attempt| order_of(attempt)),
             self.payments.first().map(|movement| movement.order_id),
             self.stock.first().map(|movement| movement.order_id),
@@ -222,8 +229,6 @@ impl<'s, 'a> Stretches<'s, 'a> {
 
     /// Takes what belongs to an order from the front of every list.
     fn take(&mut self, order_id: OrderId) -> Self {
-        pass(&mut self.additions, order_id, |it| it.order);
-        pass(&mut self.reads, order_id, |it| order_of(it));
         Self {
             rows: take(&mut self.rows, order_id, |row| row.order_id),
             before: take(&mut self.before, order_id, |row| row.order_id),
@@ -273,12 +278,6 @@ fn take<'s, T>(list: &mut &'s [T], order_id: OrderId, key: impl Fn(&T) -> OrderI
     let (own, rest) = list.split_at(length);
     *list = rest;
     own
-}
-
-/// Leaves out what belongs to orders before this one.
-fn pass<T>(list: &mut &[T], order_id: OrderId, key: impl Fn(&T) -> OrderId) {
-    let length = list.iter().take_while(|it| key(it) < order_id).count();
-    *list = &list[length..];
 }
 
 fn skip<T>(list: &[T], order_id: OrderId, key: impl Fn(&T) -> OrderId) -> &[T] {

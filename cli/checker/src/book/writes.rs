@@ -18,6 +18,8 @@ pub(crate) struct Write {
     pub(crate) acked_us: Option<u64>,
     /// The id that it was told to have made.
     pub(crate) made: Option<i64>,
+    /// Another id that it was told to have made.
+    pub(crate) made_too: Option<i64>,
 }
 
 impl Write {
@@ -44,10 +46,11 @@ pub(crate) fn writes(history: &History) -> Vec<Write> {
 
 fn folded(attempts: &[&Attempt]) -> Write {
     let first = &attempts[0].invoke;
-    let made = attempts.iter().find_map(|attempt| match attempt.value() {
+    let mut ids = attempts.iter().filter_map(|attempt| match attempt.value() {
         Some(Value::Created(id)) => Some(id),
         _ => None,
     });
+    let made = ids.next();
     Write {
         id: first.id,
         op: first.op,
@@ -55,6 +58,7 @@ fn folded(attempts: &[&Attempt]) -> Write {
         sent_us: sent_us(attempts),
         acked_us: acked_us(attempts),
         made,
+        made_too: ids.find(|id| Some(*id) != made),
     }
 }
 

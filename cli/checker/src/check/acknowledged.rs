@@ -17,6 +17,10 @@ pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
         "it was paid before the load"
     } else if order.created && order.is_gone() {
         "its row is gone, and its creation was acknowledged"
+    } else if order.is_gone() && order.additions.iter().any(|it| it.acked_us.is_some()) {
+        "it is not there, and a line in it was acknowledged"
+    } else if order.is_gone() && !order.reads.is_empty() {
+        "it is not there, and a client read it"
     } else {
         return None;
     };
@@ -29,7 +33,12 @@ pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{testing::Case, verdict::Label};
+    use protocol::{ItemId, OrderId};
+
+    use crate::{
+        testing::{Case, Told},
+        verdict::Label,
+    };
 
     #[test]
     fn an_acknowledged_order_without_any_effect_is_a_lost_ack() {
@@ -45,6 +54,30 @@ mod tests {
         let idle = case.idle();
         case.lose_order(idle);
         assert_eq!(case.order_labels(), [(idle, Label::LostAck)]);
+    }
+
+    #[test]
+    fn an_order_that_only_an_acknowledged_line_or_a_read_speaks_of_is_a_lost_ack() {
+        let nobody = OrderId(77_777_777);
+        let mut added = Case::legal();
+        added.add_item(nobody, ItemId(1), 1, Told::Ok);
+        let mut read = Case::legal();
+        let mut row = read.final_row(read.idle());
+        row.order_id = nobody;
+        read.load_read(&row, 20_000_000..20_001_000);
+        for case in [added, read] {
+            assert_eq!(case.order_labels(), [(nobody, Label::LostAck)]);
+        }
+        let mut perhaps = Case::legal();
+        for told in [Told::Ok, Told::Nothing, Told::Rejected] {
+            let order = if told == Told::Ok {
+                perhaps.idle()
+            } else {
+                nobody
+            };
+            perhaps.add_item(order, ItemId(1), 0, told);
+        }
+        assert_eq!(perhaps.order_labels(), []);
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! Each order has the owner that created it and holds what was prepared, what was acknowledged, and perhaps what nobody
 //! knows of; nobody else made anything; items cost what they were made with; no id was given twice.
 
+use std::collections::BTreeMap;
+
+use protocol::{ItemId, OrderId, UserId};
+
 use super::{Finding, Looked, Scene};
 use crate::{
     book::{OrderFacts, Prices, Sight, duplicates, stranger_items, stranger_users},
     explain::{list, seconds},
+    history::Op,
     snapshot::{Subject, Witnesses},
     verdict::Label,
 };
@@ -29,6 +34,8 @@ pub(super) fn check(scene: &Scene<'_>, counted: u64, mut findings: Vec<Finding>)
     findings.extend(strangers(scene));
     findings.extend(prices(scene));
     findings.extend(given_twice(scene));
+    findings.extend(made_twice(scene));
+    findings.extend(early(scene));
     let rows = scene.last.users.len() + scene.last.items.len();
     Looked {
         counted: counted + rows as u64,
@@ -96,6 +103,76 @@ fn given_twice(scene: &Scene<'_>) -> Vec<Finding> {
                 contradiction,
             }
         })
+        .collect()
+}
+
+/// What one create was told to have made, where it was told two ids.
+fn made_twice(scene: &Scene<'_>) -> Vec<Finding> {
+    let twice = scene.book.writes.iter().filter_map(|write| {
+        let (one, other) = (write.made?, write.made_too?);
+        let subject = made(write.op, one)?;
+        Some(Finding {
+            label: Label::DuplicateId,
+            orders: match subject {
+                Subject::Order(order) => vec![order],
+                _ => Vec::new(),
+            },
+            subject,
+            contradiction: format!(
+                "operation {} made one thing, and was told the ids {one} and {other}",
+                write.id
+            ),
+        })
+    });
+    twice.collect()
+}
+
+/// What a create makes.
+fn made(op: Op, id: i64) -> Option<Subject> {
+    match op {
+        Op::CreateOrder { .. } => Some(Subject::Order(OrderId(id))),
+        Op::CreateUser => Some(Subject::User(UserId(id))),
+        Op::CreateItem { .. } => Some(Subject::Item(ItemId(id))),
+        _ => None,
+    }
+}
+
+/// Users and items that a client read before anybody had asked for them.
+fn early(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut sent: BTreeMap<Subject, u64> = BTreeMap::new();
+    for write in &scene.book.writes {
+        if let (Some(id), Some(sent_us)) = (write.made, write.sent_us)
+            && let Some(subject) = made(write.op, id)
+        {
+            let first = sent.entry(subject).or_insert(sent_us);
+            *first = sent_us.min(*first);
+        }
+    }
+    let initial = scene.run.initial;
+    for row in &initial.users {
+        sent.remove(&Subject::User(row.user_id));
+    }
+    for row in &initial.items {
+        sent.remove(&Subject::Item(row.item_id));
+    }
+    let mut found = BTreeMap::new();
+    for attempt in &scene.run.history.attempts {
+        let subject = match (attempt.invoke.op, attempt.value()) {
+            (Op::FindUser { user }, Some(_)) => Subject::User(user),
+            (Op::FindItem { item }, Some(_)) => Subject::Item(item),
+            _ => continue,
+        };
+        let ended_us = attempt.complete.as_ref().map(|complete| complete.at_us);
+        if let (Some(ended_us), Some(sent_us)) = (ended_us, sent.get(&subject))
+            && ended_us < *sent_us
+        {
+            found.entry(subject).or_insert(attempt.invoke.sent_us);
+        }
+    }
+    let text = |at_us| format!("a read at {} saw it before anybody made it", seconds(at_us));
+    found
+        .into_iter()
+        .map(|(subject, at_us)| altered(subject, text(at_us)))
         .collect()
 }
 

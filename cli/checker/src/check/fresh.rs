@@ -63,7 +63,7 @@ pub(super) fn check(
     scene
         .book
         .each_order(|order| looked.counted += order.reads.len() as u64);
-    if scene.run.history.is_complete() {
+    if scene.book.has_whole_history() {
         bounds::check(scene, labels, &mut looked);
     } else {
         let why = "the history is not whole, so no credit and no stock has bounds";

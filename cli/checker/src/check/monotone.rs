@@ -156,7 +156,7 @@ mod tests {
         let mut case = Case::legal();
         let idle = case.idle();
         case.read_paid(idle, true, 20_000_000..20_001_000);
-        assert_eq!(case.labels(), [Label::Reverted]);
+        assert_eq!(case.labels(), [Label::Phantom, Label::Reverted]);
     }
 
     #[test]

@@ -1,9 +1,36 @@
 //! What a client was told never happens, or never asked for, has no effect: class fail or none ⇒ all zero.
 
 use super::Finding;
-use crate::{book::OrderFacts, outcome::Class, verdict::Label};
+use crate::{
+    book::{OrderFacts, sent_us},
+    explain::seconds,
+    history::{Attempt, Value},
+    outcome::Class,
+    verdict::Label,
+};
 
 pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
+    unasked(order).or_else(|| early(order))
+}
+
+/// A read that ended before any checkout was sent, and saw the order paid.
+fn early(order: &OrderFacts<'_>) -> Option<Finding> {
+    let sent_us = sent_us(order.checkouts);
+    let saw_too_much = |read: &&&Attempt| {
+        let paid = matches!(read.value(), Some(Value::Order { paid: true, .. }));
+        let ended_us = read.complete.as_ref().map(|complete| complete.at_us);
+        let before = sent_us.is_none_or(|sent_us| ended_us.is_some_and(|at| at < sent_us));
+        paid && before
+    };
+    let read = order.reads.iter().filter(|_| !order.paid_before);
+    let read = read.into_iter().find(saw_too_much)?;
+    let at = seconds(read.invoke.sent_us);
+    let contradiction =
+        format!("a read at {at} saw it paid, before anybody asked for its checkout");
+    Some(Finding::of_order(Label::Phantom, order, contradiction))
+}
+
+fn unasked(order: &OrderFacts<'_>) -> Option<Finding> {
     let excuse = match order.class {
         Some(Class::Ok | Class::Info) => return None,
         Some(Class::Fail) => "its client was told that nothing would happen",
@@ -41,6 +68,16 @@ mod tests {
             case.apply(order);
             assert_eq!(case.order_labels(), [(order, Label::Phantom)]);
         }
+    }
+
+    #[test]
+    fn a_read_that_saw_an_order_paid_before_its_checkout_was_sent_is_a_phantom() {
+        let mut case = Case::legal();
+        let paid = case.paid();
+        case.read_paid(paid, true, 100..200);
+        assert_eq!(case.order_labels(), [(paid, Label::Phantom)]);
+        case.history.ended_at_us = None;
+        assert_eq!(case.order_labels(), []);
     }
 
     #[test]

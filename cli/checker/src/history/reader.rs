@@ -3,9 +3,10 @@ use std::collections::{HashMap, HashSet};
 use thiserror::Error;
 
 use super::{
-    Attempt, Complete, FORMAT, Header, History, Invoke, Miscount, Record, SPAN_MAX_US,
+    Attempt, Complete, FORMAT, Header, History, Invoke, Miscount, Op, Record, SPAN_MAX_US,
     STARTED_AT_MS_MAX, VERSION,
 };
+use crate::outcome::may_be_said;
 
 /// Why a text is not a history.
 #[derive(Debug, Error)]
@@ -52,6 +53,8 @@ pub struct Reader {
     /// Of whole records, but for the end.
     records: u64,
     miscount: Option<Miscount>,
+    /// The line of each attempt that is not the first at its operation, and its place in `attempts`: few.
+    again: Vec<(usize, usize)>,
     /// A line that stops in the middle: forgiven if no line follows.
     bad: Option<(usize, serde_json::Error)>,
 }
@@ -123,6 +126,12 @@ impl Reader {
         if !self.sent.insert(key) {
             return Err(self.contradiction(key, "was sent twice"));
         }
+        if !invoke.op.has_sound_amount() {
+            return Err(self.contradiction(key, "asks for a negative amount"));
+        }
+        if invoke.attempt != 1 {
+            self.again.push((self.line, self.attempts.len()));
+        }
         self.open.insert(key, self.attempts.len());
         self.attempts.push(Attempt {
             invoke,
@@ -146,6 +155,11 @@ impl Reader {
         if complete.at_us < self.attempts[at].invoke.sent_us {
             return Err(self.contradiction(key, "completed before it was sent"));
         }
+        let seen = (complete.status, complete.broken);
+        let kind = self.attempts[at].invoke.op.kind();
+        if !may_be_said(complete.class, seen, kind) {
+            return Err(self.contradiction(key, "has an outcome that its answer does not have"));
+        }
         self.attempts[at].complete = Some(complete);
         Ok(())
     }
@@ -159,11 +173,54 @@ impl Reader {
         }
     }
 
+    /// Attempts at one operation ask for the same, and are numbered from 1 without gaps.
+    fn check_again(&self) -> Result<(), HistoryError> {
+        let places = self.again.iter();
+        let mut latest: HashMap<u64, Option<(u32, Op)>> = places
+            .map(|(_, place)| (self.attempts[*place].invoke.id, None))
+            .collect();
+        if latest.is_empty() {
+            return Ok(());
+        }
+        let mut lines = self.again.iter();
+        for Attempt { invoke, .. } in &self.attempts {
+            let Some(latest) = latest.get_mut(&invoke.id) else {
+                continue;
+            };
+            let line = if invoke.attempt == 1 {
+                0
+            } else {
+                lines.next().map_or(0, |(line, _)| *line)
+            };
+            let problem = match *latest {
+                None if invoke.attempt != 1 => "has none before it",
+                Some((number, _)) if number.checked_add(1) != Some(invoke.attempt) => {
+                    "does not follow the one before it"
+                }
+                Some((_, op)) if op != invoke.op => "asks for something else than the one before",
+                _ => {
+                    *latest = Some((invoke.attempt, invoke.op));
+                    continue;
+                }
+            };
+            return Err(HistoryError::Contradiction {
+                line,
+                id: invoke.id,
+                attempt: invoke.attempt,
+                problem,
+            });
+        }
+        Ok(())
+    }
+
     /// Ends the reading.
     ///
     /// # Errors
-    /// There was no header.
+    /// There was no header, or the attempts at one operation do not fit to one another.
     pub fn finish(self) -> Result<History, HistoryError> {
+        if self.header.is_some() {
+            self.check_again()?;
+        }
         Ok(History {
             header: self.header.ok_or(HistoryError::Empty)?,
             attempts: self.attempts,

@@ -14,6 +14,7 @@ use crate::{
 
 mod parts;
 mod under_load;
+mod whole;
 mod writers;
 
 /// Everything that keeps a run from a PASS, with the verdict that it leads to.
@@ -43,6 +44,7 @@ pub(super) fn shortcomings(
     found.extend(load(operations).into_iter().map(unknown));
     found.extend(coverage(run, scene.last).into_iter().map(unknown));
     found.extend(parts::strangers(scene).into_iter().map(unknown));
+    found.extend(whole::flaws(run).into_iter().map(unknown));
     found.extend(writers::gaps(run).into_iter().map(unknown));
     found.extend(under_load::faults(run).into_iter().map(unknown));
     found.extend(under_load::counts(run, operations).into_iter().map(unknown));
@@ -61,6 +63,9 @@ fn ending(history: &History) -> Option<String> {
         return Some(format!(
             "the history has {read} records, and its end says {told}"
         ));
+    }
+    if let Some(lack) = history.lack() {
+        return Some(lack.to_string());
     }
     let ended = history.ended_at_us.is_some();
     (!ended).then(|| "the history has no end: whoever wrote it was stopped".to_owned())

@@ -123,6 +123,22 @@ impl Case {
         self.history
             .attempts
             .retain(|attempt| !of(attempt.invoke.op));
+        self.number_anew();
+    }
+
+    /// Closes the gaps that forgotten operations left.
+    pub(crate) fn number_anew(&mut self) {
+        let (mut latest, mut next) = (None, 0);
+        for attempt in &mut self.history.attempts {
+            let invoke = &mut attempt.invoke;
+            if latest.replace(invoke.id).is_some_and(|id| id != invoke.id) {
+                next += 1;
+            }
+            invoke.id = next;
+            if let Some(complete) = &mut attempt.complete {
+                complete.id = next;
+            }
+        }
     }
 
     pub(crate) fn set_paid(&mut self, order: OrderId, paid: bool) {

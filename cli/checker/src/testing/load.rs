@@ -79,7 +79,10 @@ impl Load {
     }
 
     fn next_id(&self) -> u64 {
-        self.attempts.len() as u64 + 1
+        let ids = self.attempts.iter().rev();
+        ids.map(|attempt| attempt.invoke.id)
+            .next()
+            .map_or(0, |id| id + 1)
     }
 }
 
@@ -119,6 +122,11 @@ impl Case {
     pub(crate) fn read_paid(&mut self, order: OrderId, paid: bool, time: std::ops::Range<u64>) {
         let row = self.row(order).clone();
         self.load(|load| load.read_order(&row, time.start, time.end, paid));
+    }
+
+    /// A client reads an order as this row has it.
+    pub(crate) fn load_read(&mut self, row: &OrderRow, time: std::ops::Range<u64>) {
+        self.load(|load| load.read_order(row, time.start, time.end, row.paid));
     }
 
     pub(crate) fn read_credit(&mut self, user: UserId, credit: i64) {

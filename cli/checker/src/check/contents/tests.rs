@@ -200,3 +200,56 @@ fn a_history_without_its_end_proves_a_lost_line_and_no_stranger() {
     case.hold(bought, &[(2, 1)]);
     assert_eq!(case.labels(), [Label::LostLine]);
 }
+
+#[test]
+fn what_was_read_before_anybody_made_it_is_altered() {
+    let early = |op, value| {
+        let mut case = Case::with_carts();
+        case.write(op, Told::Ok, Some(value));
+        let attempt = case.history.attempts.last_mut().unwrap();
+        attempt.invoke.sent_us = 1_000;
+        attempt.complete.as_mut().unwrap().at_us = 2_000;
+        case.labels()
+    };
+    let user = UserId(900);
+    assert!(early(Op::FindUser { user }, Value::Credit(0)).contains(&Label::Altered));
+    let item = ItemId(900);
+    assert!(early(Op::FindItem { item }, Value::Stock(0)).contains(&Label::Altered));
+    let case = Case::with_carts();
+    let (order, row) = (case.open(), case.final_row(case.open()));
+    let value = Value::Order {
+        paid: row.paid,
+        contents: row.contents(),
+    };
+    assert_eq!(early(Op::FindOrder { order }, value), [Label::Altered]);
+}
+
+#[test]
+fn one_create_that_was_told_two_ids_is_found() {
+    let mut case = Case::with_carts();
+    let is_it = |it: &&crate::history::Attempt| it.value() == Some(Value::Created(900));
+    let mut again = case.history.attempts.iter().find(is_it).unwrap().clone();
+    again.invoke.attempt = 2;
+    let complete = again.complete.as_mut().unwrap();
+    (complete.attempt, complete.value) = (2, Some(Value::Created(901)));
+    case.history.attempts.push(again);
+    assert_eq!(case.labels(), [Label::DuplicateId]);
+}
+
+#[test]
+fn a_user_or_an_item_that_was_read_and_is_nowhere_is_lost() {
+    let mut case = Case::legal();
+    case.read_credit(UserId(777), 5);
+    assert_eq!(case.labels(), [Label::CreditLeak]);
+    let mut case = Case::legal();
+    case.read_stock(ItemId(777), 5);
+    assert_eq!(case.labels(), [Label::StockLeak]);
+}
+
+#[test]
+fn a_line_of_no_pieces_is_altered() {
+    let mut case = Case::with_carts();
+    let open = case.open();
+    case.hold(open, &[(2, 1), (3, 2), (4, 0)]);
+    assert_eq!(case.order_labels(), [(open, Label::Altered)]);
+}

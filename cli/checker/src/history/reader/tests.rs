@@ -1,9 +1,9 @@
-use protocol::OrderId;
+use protocol::{Credits, ItemId, OrderId, Quantity, UserId};
 
 use super::*;
 use crate::{
-    history::{Op, line},
-    outcome::Class,
+    history::{Value, line},
+    outcome::{Broken, Class},
 };
 
 fn invoke(id: u64) -> Record {
@@ -45,25 +45,26 @@ fn error(text: &str) -> String {
 #[test]
 fn a_history_reads_back_as_written() {
     let text = text(&[
+        invoke(0),
         invoke(1),
-        invoke(2),
+        complete(0),
         complete(1),
         Record::End {
             at_us: 100,
-            records: 3,
+            records: 4,
         },
     ]);
     insta::assert_snapshot!(text, @r#"
     {"format":"webshop-history","version":2,"run":"quiet","started_at_ms":1700000000000,"seed":42}
+    {"i":{"id":0,"n":1,"p":0,"d":10,"t":12,"op":{"checkout":{"order":7}}}}
     {"i":{"id":1,"n":1,"p":0,"d":10,"t":12,"op":{"checkout":{"order":7}}}}
-    {"i":{"id":2,"n":1,"p":0,"d":10,"t":12,"op":{"checkout":{"order":7}}}}
+    {"c":{"id":0,"n":1,"t":99,"o":"ok","s":200}}
     {"c":{"id":1,"n":1,"t":99,"o":"ok","s":200}}
-    {"end":{"t":100,"k":3}}
+    {"end":{"t":100,"k":4}}
     "#);
     let history = History::parse(text.as_bytes()).unwrap();
     assert!(history.is_complete());
     assert_eq!(history.attempts[0].class(), Class::Ok);
-    assert_eq!(history.attempts[1].class(), Class::Info);
 }
 
 #[test]
@@ -148,6 +149,132 @@ fn contradicting_records_are_errors() {
     }
 }
 
+/// An attempt at operation 1.
+fn attempt(number: u32, op: Op) -> Record {
+    let Record::Invoke(record) = invoke(1) else {
+        unreachable!()
+    };
+    Record::Invoke(Invoke {
+        attempt: number,
+        op,
+        ..record
+    })
+}
+
+/// What came of the first attempt at operation 1.
+fn said(class: Class, status: Option<u16>, broken: Option<Broken>) -> Record {
+    let Record::Complete(record) = complete(1) else {
+        unreachable!()
+    };
+    Record::Complete(Complete {
+        class,
+        status,
+        broken,
+        ..record
+    })
+}
+
+#[test]
+fn attempts_at_one_operation_ask_for_the_same_and_follow_one_another() {
+    let [own, other] = [7, 8].map(|order| Op::Checkout {
+        order: OrderId(order),
+    });
+    for (records, message) in [
+        (
+            vec![invoke(1), invoke(2), attempt(2, other)],
+            "line 4: attempt 2 of operation 1 asks for something else than the one before",
+        ),
+        (
+            vec![invoke(1), attempt(2, own), attempt(4, own)],
+            "line 4: attempt 4 of operation 1 does not follow the one before it",
+        ),
+        (
+            vec![attempt(7, own)],
+            "line 2: attempt 7 of operation 1 has none before it",
+        ),
+        (
+            vec![attempt(0, own)],
+            "line 2: attempt 0 of operation 1 has none before it",
+        ),
+        (
+            vec![attempt(2, own), invoke(1)],
+            "line 2: attempt 2 of operation 1 has none before it",
+        ),
+    ] {
+        assert_eq!(error(&text(&records)), message);
+    }
+    let whole = [invoke(1), attempt(2, own), attempt(3, own)];
+    assert!(History::parse(text(&whole).as_bytes()).is_ok());
+}
+
+#[test]
+fn an_outcome_that_its_answer_does_not_have_is_an_error() {
+    let timeout = Some(Broken::TimedOut);
+    for outcome in [
+        said(Class::Ok, Some(500), None),
+        said(Class::Ok, Some(200), timeout),
+        said(Class::Ok, None, None),
+        said(Class::Fail, None, timeout),
+        said(Class::Fail, Some(200), None),
+    ] {
+        assert_eq!(
+            error(&text(&[invoke(1), outcome])),
+            "line 3: attempt 1 of operation 1 has an outcome that its answer does not have"
+        );
+    }
+}
+
+#[test]
+fn an_amount_below_zero_is_an_error() {
+    let (user, item, order) = (UserId(1), ItemId(1), OrderId(1));
+    let (amount, quantity) = (Credits(-1), Quantity(-1));
+    for op in [
+        Op::AddFunds { user, amount },
+        Op::Pay { user, amount },
+        Op::CreateItem { price: amount },
+        Op::AddStock {
+            item,
+            amount: quantity,
+        },
+        Op::SubtractStock {
+            item,
+            amount: quantity,
+        },
+        Op::AddItem {
+            order,
+            item,
+            quantity,
+        },
+    ] {
+        assert_eq!(
+            error(&text(&[attempt(1, op)])),
+            "line 2: attempt 1 of operation 1 asks for a negative amount"
+        );
+    }
+}
+
+#[test]
+fn a_value_of_another_kind_than_was_asked_for_is_none() {
+    let op = Op::FindUser { user: UserId(1) };
+    let Record::Complete(record) = complete(1) else {
+        unreachable!()
+    };
+    let seen = |value| {
+        let records = [
+            attempt(1, op),
+            Record::Complete(Complete {
+                value: Some(value),
+                ..record.clone()
+            }),
+        ];
+        let read = History::parse(text(&records).as_bytes()).unwrap();
+        (read.attempts[0].class(), read.attempts[0].value())
+    };
+    let credit = Value::Credit(5);
+    assert_eq!(seen(credit), (Class::Ok, Some(credit)));
+    assert_eq!(seen(Value::Stock(-5)), (Class::Fail, None));
+}
+
 fn sent_at(due_us: u64, sent_us: u64) -> Record {
     let Record::Invoke(record) = invoke(1) else {
         unreachable!()
@@ -197,7 +324,7 @@ fn an_end_that_counts_other_records_than_were_read_is_no_whole_history() {
         records,
     };
     let read = |records| {
-        let text = text(&[invoke(1), complete(1), end(records)]);
+        let text = text(&[invoke(0), complete(0), end(records)]);
         History::parse(text.as_bytes()).unwrap()
     };
     assert!(read(2).is_complete());

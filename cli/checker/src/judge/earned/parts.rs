@@ -13,8 +13,7 @@ use crate::{
 /// What in a run is not of it, or cannot be as it says.
 pub(super) fn strangers(scene: &Scene<'_>) -> Vec<String> {
     let run = scene.run;
-    let mut reasons = ids(run);
-    reasons.extend(faults(run));
+    let mut reasons = faults(run);
     reasons.extend(times(run));
     for (number, read) in (1..).zip(run.snapshots) {
         let found = nodes(run.planned, read)
@@ -33,25 +32,6 @@ pub(super) fn strangers(scene: &Scene<'_>) -> Vec<String> {
         );
     }
     reasons
-}
-
-/// Every part names the run.
-fn ids(run: &Run<'_>) -> Vec<String> {
-    let planned = &run.planned.run;
-    let reads = (1..).zip(run.snapshots);
-    let reads = reads.map(|(number, read)| (format!("final read {number}"), &read.run));
-    let parts = [
-        ("history", &run.history.header.run),
-        ("state before the load", &run.initial.run),
-        ("evidence", &run.evidence.run),
-    ];
-    let parts = parts.map(|(part, id)| (part.to_owned(), id));
-    parts
-        .into_iter()
-        .chain(reads)
-        .filter(|(_, id)| *id != planned)
-        .map(|(part, id)| format!("the {part} is of run `{id}`, and the plan of `{planned}`"))
-        .collect()
 }
 
 /// Each planned fault has its evidence, and there is none of another.

@@ -196,6 +196,7 @@ mod tests {
     /// Keeps of the attempts only what fits.
     fn keep(case: &mut Case, fits: impl Fn(&Attempt) -> bool) {
         case.history.attempts.retain(fits);
+        case.number_anew();
     }
 
     fn never_sent(attempt: &mut Attempt) {

@@ -14,11 +14,13 @@ use crate::{
 
 mod claims;
 mod contents;
+mod footing;
 mod fresh;
 mod parts;
 mod rest;
 
 use claims::ordered;
+use footing::{is_firm, is_read_too_early};
 use rest::{api_differs, is_earned, is_quiescent, reads_agree, stuck};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -100,7 +102,27 @@ fn last(world: &World) -> Snapshot {
 
 fn is_whole_history(world: &World) -> bool {
     let history = &world.history;
-    history.ended_at_us.is_some() && history.truncated_line.is_none() && history.miscount.is_none()
+    history.ended_at_us.is_some()
+        && history.truncated_line.is_none()
+        && history.miscount.is_none()
+        && has_every_operation(world)
+}
+
+/// Each operation has ended, and none is missing of those that were numbered from 0.
+fn has_every_operation(world: &World) -> bool {
+    let attempts = &world.history.attempts;
+    let ids: BTreeSet<u64> = attempts.iter().map(|attempt| attempt.invoke.id).collect();
+    attempts.iter().all(|attempt| attempt.complete.is_some())
+        && ids.into_iter().eq(0..ids_end(world))
+}
+
+fn ids_end(world: &World) -> u64 {
+    let ids = world
+        .history
+        .attempts
+        .iter()
+        .map(|attempt| attempt.invoke.id + 1);
+    ids.max().unwrap_or(0)
 }
 
 /// Every order that anybody speaks of.
@@ -113,6 +135,10 @@ fn order_ids(world: &World) -> BTreeSet<OrderId> {
         match (attempt.invoke.op, attempt.value()) {
             (Op::Checkout { order }, _) => _ = ids.insert(order),
             (Op::CreateOrder { .. }, Some(Value::Created(id))) => _ = ids.insert(OrderId(id)),
+            (Op::AddItem { order, .. }, _) if attempt.class() != Class::Fail => {
+                ids.insert(order);
+            }
+            (Op::FindOrder { order }, Some(_)) => _ = ids.insert(order),
             _ => {}
         }
     }
@@ -215,6 +241,8 @@ fn goods(world: &World) -> BTreeSet<Good> {
             (Op::AddFunds { user, .. } | Op::Pay { user, .. }, Class::Ok) => {
                 goods.insert(Good::Credit(user));
             }
+            (Op::FindUser { user }, Class::Ok) => _ = goods.insert(Good::Credit(user)),
+            (Op::FindItem { item }, Class::Ok) => _ = goods.insert(Good::Pieces(item)),
             (Op::AddStock { item, .. } | Op::SubtractStock { item, .. }, Class::Ok) => {
                 goods.insert(Good::Pieces(item));
             }
@@ -259,9 +287,20 @@ fn order(world: &World, id: OrderId) -> Order {
         has_row: row.is_some(),
         acknowledged: created
             || was_paid
+            || is_told_of(world, id)
             || world.initial.orders.iter().any(|row| row.order_id == id),
         known: ordered.is_some(),
     }
+}
+
+/// Somebody was told of a line in it, or read it.
+fn is_told_of(world: &World, id: OrderId) -> bool {
+    let attempts = world.history.attempts.iter();
+    let mut oks = attempts.filter(|attempt| attempt.class() == Class::Ok);
+    oks.any(|attempt| match attempt.invoke.op {
+        Op::AddItem { order, .. } | Op::FindOrder { order } => order == id,
+        _ => false,
+    })
 }
 
 /// Final = initial + top-ups − what the paid orders come to, and the ledger says the same.
@@ -487,6 +526,8 @@ pub(super) fn rule(world: &World) -> Ruling {
     let mut wrong = BTreeSet::new();
     for id in order_ids(world) {
         let by_effect = order(world, id).label().filter(|_| was_read);
+        let too_early = || is_read_too_early(world, id).then_some(Label::Phantom);
+        let by_effect = by_effect.or_else(too_early);
         if let Some(label) = by_effect.or_else(|| contents::label(world, id)) {
             let absent = matches!(label, Label::Phantom | Label::Altered | Label::DoubleLine);
             orders.insert((id.0, label, !quiet || (absent && !known)));
@@ -520,9 +561,19 @@ pub(super) fn rule(world: &World) -> Ruling {
     for subject in stuck(world) {
         subjects.insert((Label::Stuck, subject, !reads_agree(world)));
     }
+    if !is_firm(world) {
+        orders = orders
+            .into_iter()
+            .map(|(id, label, _)| (id, label, true))
+            .collect();
+        subjects = subjects
+            .into_iter()
+            .map(|(label, what, _)| (label, what, true))
+            .collect();
+    }
     let certain = orders.iter().any(|(_, _, suspected)| !suspected)
         || subjects.iter().any(|(_, _, suspected)| !suspected)
-        || (quiet && api_differs(world));
+        || (quiet && is_firm(world) && api_differs(world));
     let verdict = if certain {
         Verdict::Violation
     } else if !world.evidence.harness_errors.is_empty() {

@@ -6,7 +6,7 @@ use crate::{
     evidence::{Evidence, Expected, FaultEvidence, Planned},
     history::{Attempt, Complete, Header, History, Invoke, Op, Value},
     judge::Run,
-    outcome::Class,
+    outcome::{Broken, Class},
     snapshot::{
         Initial, ItemRow, OrderLine, OrderRow, PaymentMovement, SagaRow, Snapshot, StockMovement,
         UserRow,
@@ -162,11 +162,7 @@ impl Shop {
             attempt,
             at_us: sent_us + STEP_US / 2,
             class,
-            status: Some(match class {
-                Class::Ok => 200,
-                Class::Fail => 400,
-                Class::Info => 503,
-            }),
+            status: Some(status_of(class)),
             broken: None,
             refusal: None,
             value: value.filter(|_| class == Class::Ok),
@@ -377,6 +373,7 @@ impl Shop {
 
     fn close(mut self, dice: &mut Dice) -> World {
         let end_us = STEP_US * (self.attempts.len() as u64 + 1);
+        self.time_out(dice);
         let mut evidence = Surroundings::quiet();
         if dice.percent(50) {
             let effective_us = if dice.percent(94) {
@@ -431,6 +428,35 @@ impl Shop {
                 ..Budgets::default()
             },
         }
+    }
+}
+
+impl Shop {
+    /// What was not answered has timed out: an end says so of nearly every load.
+    fn time_out(&mut self, dice: &mut Dice) {
+        for Attempt { invoke, complete } in &mut self.attempts {
+            if complete.is_none() && dice.percent(95) {
+                *complete = Some(Complete {
+                    id: invoke.id,
+                    attempt: invoke.attempt,
+                    at_us: invoke.sent_us + STEP_US / 2,
+                    class: Class::Info,
+                    status: None,
+                    broken: Some(Broken::TimedOut),
+                    refusal: None,
+                    value: None,
+                });
+            }
+        }
+    }
+}
+
+/// What an answer says whose operation is of a class.
+fn status_of(class: Class) -> u16 {
+    match class {
+        Class::Ok => 200,
+        Class::Fail => 400,
+        Class::Info => 503,
     }
 }
 

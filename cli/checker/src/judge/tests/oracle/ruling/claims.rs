@@ -252,7 +252,8 @@ pub(super) fn misfit(world: &World, id: OrderId, row: &OrderRow) -> Option<Label
     let held = |row: &OrderRow, item| asked(Some(row), Good::Pieces(item));
     let wrong_price =
         |line: &OrderLine| price(world, id, line.item_id).is_some_and(|price| price != line.price);
-    if !owners.contains(&row.user_id) || row.lines.iter().any(wrong_price) {
+    let no_pieces = row.lines.iter().any(|line| line.quantity <= 0);
+    if no_pieces || !owners.contains(&row.user_id) || row.lines.iter().any(wrong_price) {
         return Some(Label::Altered);
     }
     let all = additions(world, id);

@@ -57,6 +57,12 @@ pub(super) fn saw(world: &World, id: OrderId, read: &Attempt) -> Option<Saw> {
     let makers = claims::makers(world, id);
     let [owner] = makers[..] else { return None };
     let (began, ended) = (read.invoke.sent_us, read.complete.as_ref()?.at_us);
+    let mut creates = operations(world)
+        .into_iter()
+        .filter(|it| matches!(it.op, Op::CreateOrder { .. }) && it.made() == Some(id.0));
+    if creates.any(|create| ended < create.sent()) {
+        return Some(Saw::Never);
+    }
     let invoked: Vec<_> = claims::additions(world, id)
         .into_iter()
         .filter(|it| it.sent <= ended)
@@ -106,6 +112,7 @@ pub(super) fn altered(world: &World) -> BTreeSet<String> {
     for id in strangers.skip(unclaimed(&|op| op == Op::CreateUser)) {
         altered.insert(format!("User({id:?})"));
     }
+    altered.extend(early(world));
     let mut items = made(&|op| matches!(op, Op::CreateItem { .. }));
     items.extend(world.initial.items.iter().map(|row| row.item_id.0));
     let prices: BTreeSet<i64> = last.items.iter().map(|row| row.price).collect();
@@ -126,6 +133,37 @@ pub(super) fn altered(world: &World) -> BTreeSet<String> {
         }
     }
     altered
+}
+
+/// Users and items that were read before anybody made them.
+fn early(world: &World) -> BTreeSet<String> {
+    let all = operations(world);
+    let first = |is_kind: &dyn Fn(Op) -> bool, id: i64| {
+        let own = all
+            .iter()
+            .filter(|it| is_kind(it.op) && it.made() == Some(id));
+        own.map(|it| it.sent()).min()
+    };
+    let attempts = world.history.attempts.iter();
+    let reads = attempts.filter(|attempt| attempt.class() == Class::Ok);
+    let early = reads.filter_map(|read| {
+        let ended = read.complete.as_ref()?.at_us;
+        let (made, known, name) = match read.invoke.op {
+            Op::FindUser { user } => (
+                first(&|op| op == Op::CreateUser, user.0),
+                world.initial.users.iter().any(|row| row.user_id == user),
+                format!("User({user:?})"),
+            ),
+            Op::FindItem { item } => (
+                first(&|op| matches!(op, Op::CreateItem { .. }), item.0),
+                world.initial.items.iter().any(|row| row.item_id == item),
+                format!("Item({item:?})"),
+            ),
+            _ => return None,
+        };
+        (!known && made.is_some_and(|made| ended < made)).then_some(name)
+    });
+    early.collect()
 }
 
 /// What was given to two creates, or was there before one.

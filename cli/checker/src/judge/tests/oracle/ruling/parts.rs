@@ -10,22 +10,45 @@ use crate::{
 };
 
 pub(super) fn belongs_together(world: &World) -> bool {
-    let run = &world.planned.run;
-    let ids = [
-        &world.history.header.run,
-        &world.initial.run,
-        &world.evidence.run,
-    ];
-    let ids = ids
-        .into_iter()
-        .chain(world.snapshots.iter().map(|read| &read.run));
-    ids.into_iter().all(|id| id == run)
+    are_of_one_run(world)
+        && nothing_is_there_twice(world)
         && faults_are_the_plans(world)
         && reads_are_dated_right(world)
         && world
             .snapshots
             .iter()
             .all(|read| is_as_it_says(world, read))
+}
+
+pub(super) fn are_of_one_run(world: &World) -> bool {
+    let run = &world.planned.run;
+    let ids = [
+        &world.history.header.run,
+        &world.initial.run,
+        &world.evidence.run,
+    ];
+    let reads = world.snapshots.iter().map(|read| &read.run);
+    ids.into_iter().chain(reads).all(|id| id == run)
+}
+
+/// In the state before the load, and no movement of before is in a final read.
+fn nothing_is_there_twice(world: &World) -> bool {
+    fn once(mut ids: Vec<i64>) -> bool {
+        let all = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.len() == all
+    }
+    let initial = &world.initial;
+    once(initial.users.iter().map(|row| row.user_id.0).collect())
+        && once(initial.items.iter().map(|row| row.item_id.0).collect())
+        && once(initial.orders.iter().map(|row| row.order_id.0).collect())
+        && world.snapshots.iter().all(|read| {
+            let mut stock = read.stock_movements.iter();
+            let mut payment = read.payment_movements.iter();
+            stock.all(|row| row.movement_id > initial.stock_watermark)
+                && payment.all(|row| row.movement_id > initial.payment_watermark)
+        })
 }
 
 /// One of each and no other. The random shops have no fault of two victims.

@@ -4,7 +4,7 @@ mod spoil;
 
 use protocol::{ItemId, OrderId, UserId};
 
-use super::{ITEMS, USERS, World, busy_lane, open_saga, payment, taking};
+use super::{ITEMS, USERS, World, busy_lane, open_saga, payment, status_of, taking};
 use crate::{
     evidence::{Held, HeldUntil},
     outcome::Class,
@@ -113,6 +113,8 @@ pub(super) fn befall(world: &mut World, dice: &mut Dice) {
                 .and_then(|a| a.complete.as_mut())
             {
                 complete.class = class;
+                complete.broken = None;
+                complete.status = Some(status_of(class));
             }
         }
         14 => world.initial.orders.retain(|row| row.order_id != order),
@@ -237,6 +239,7 @@ pub(super) fn befall_reading(world: &mut World, dice: &mut Dice) {
         8 => each(world, |snapshot| snapshot.lanes.truncate(2)),
         9 => world.history.ended_at_us = None,
         10 => world.history.truncated_line = Some(9),
+        14 => lose_record(world, dice),
         11 => world.history.attempts.clear(),
         12 => drop(world.snapshots.pop()),
         13 => world
@@ -244,6 +247,21 @@ pub(super) fn befall_reading(world: &mut World, dice: &mut Dice) {
             .harness_errors
             .push("a paused task was left".to_owned()),
         _ => misread_rows(world, dice, order, which),
+    }
+}
+
+/// A record is lost from a history that has its end.
+fn lose_record(world: &mut World, dice: &mut Dice) {
+    let attempts = &mut world.history.attempts;
+    let chosen = dice.roll(attempts.len().max(1));
+    if dice.percent(50) {
+        attempts
+            .iter_mut()
+            .skip(chosen)
+            .take(1)
+            .for_each(|it| it.complete = None);
+    } else if chosen < attempts.len() {
+        attempts.remove(chosen);
     }
 }
 

@@ -1,0 +1,98 @@
+//! Whether what is found in a run can convict at all: its parts are of one run, and what was there before is known.
+
+use super::Run;
+
+/// What keeps anything that is found from being certain.
+pub(crate) struct Footing {
+    reasons: Vec<String>,
+    /// There were users, items and orders before the load, as far as anybody knows.
+    knows_before: bool,
+}
+
+impl Footing {
+    pub(super) fn of(run: &Run<'_>) -> Self {
+        let initial = run.initial;
+        let has_orders = !initial.orders.is_empty() || !initial.paid_orders.is_empty();
+        Self {
+            reasons: foreign_parts(run),
+            knows_before: has_orders && !initial.users.is_empty() && !initial.items.is_empty(),
+        }
+    }
+
+    pub(super) fn is_firm(&self) -> bool {
+        self.reasons.is_empty() && self.knows_before
+    }
+
+    /// Which parts are of another run.
+    pub(super) fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+}
+
+/// Every part names the run.
+fn foreign_parts(run: &Run<'_>) -> Vec<String> {
+    let planned = &run.planned.run;
+    let reads = (1..).zip(run.snapshots);
+    let reads = reads.map(|(number, read)| (format!("final read {number}"), &read.run));
+    let parts = [
+        ("history", &run.history.header.run),
+        ("state before the load", &run.initial.run),
+        ("evidence", &run.evidence.run),
+    ];
+    let parts = parts.map(|(part, id)| (part.to_owned(), id));
+    parts
+        .into_iter()
+        .chain(reads)
+        .filter(|(_, id)| *id != planned)
+        .map(|(part, id)| format!("the {part} is of run `{id}`, and the plan of `{planned}`"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{testing::Case, verdict::Verdict};
+
+    /// A run with a lost order, a lost balance and a negative read in it.
+    fn broken() -> Case {
+        let mut case = Case::legal();
+        let paid = case.paid();
+        case.undo(paid);
+        case.alter_credit(case.user_of(paid), 7);
+        case.read_stock(case.item_of(paid), -1);
+        case
+    }
+
+    #[test]
+    fn parts_of_different_runs_convict_nobody() {
+        for swap in [
+            (|case| case.history.header.run = "other".to_owned()) as fn(&mut Case),
+            |case| case.initial.run = "other".to_owned(),
+            |case| case.evidence.run = "other".to_owned(),
+            |case| case.snapshots[1].run = "other".to_owned(),
+        ] {
+            let mut case = broken();
+            assert_eq!(case.judge().verdict, Verdict::Violation);
+            swap(&mut case);
+            let judgement = case.judge();
+            assert_eq!(judgement.verdict, Verdict::Unknown);
+            assert!(judgement.violations.iter().all(|found| found.suspected));
+            let reason = &judgement.reasons[0];
+            assert!(reason.contains("is of run `other`"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn without_what_was_there_before_nobody_is_convicted() {
+        for forget in [
+            (|case| case.initial.orders.clear()) as fn(&mut Case),
+            |case| case.initial.users.clear(),
+            |case| case.initial.items.clear(),
+        ] {
+            let mut case = broken();
+            forget(&mut case);
+            let judgement = case.judge();
+            assert_eq!(judgement.verdict, Verdict::Unknown);
+            assert!(judgement.violations.iter().all(|found| found.suspected));
+        }
+    }
+}
