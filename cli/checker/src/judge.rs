@@ -14,6 +14,7 @@ use crate::{
     verdict::{Budgets, Check, CheckReport, FORMAT, Judgement, Label, Status, VERSION, Verdict},
 };
 
+mod counts;
 mod earned;
 mod told;
 mod totals;
@@ -148,9 +149,7 @@ fn tally(looked: &Looked) -> String {
 
 /// Whether something of this kind proves nothing as long as sagas run, or the history is empty or lacks its end.
 pub(crate) fn is_suspected(scene: &Scene<'_>, label: Label) -> bool {
-    let history = scene.run.history;
-    let absence_proves_nothing =
-        (!history.is_complete() || history.attempts.is_empty()) && label.rests_on_absence();
+    let absence_proves_nothing = !scene.quiet.history_is_whole && label.rests_on_absence();
     let moving = match label {
         // Healthy and past the deadline, as its check knows; then only the two identical reads may lack.
         Label::Stuck => !scene.quiet.rows_at_rest,
@@ -164,6 +163,8 @@ pub(crate) struct Quiet {
     missing: Vec<String>,
     /// There are two final reads or more, and every user, item, order and movement is the same in all.
     rows_at_rest: bool,
+    /// The history has every request that was sent, and there were some.
+    history_is_whole: bool,
 }
 
 impl Quiet {
@@ -217,9 +218,12 @@ impl Quiet {
                 }
             }
         }
+        missing.extend(short_reads(run));
+        let history = run.history;
         Self {
             missing,
             rows_at_rest,
+            history_is_whole: history.is_complete() && !history.attempts.is_empty(),
         }
     }
 
@@ -230,6 +234,17 @@ impl Quiet {
     pub(crate) fn missing(&self) -> &[String] {
         &self.missing
     }
+}
+
+/// Rows that were there and were not read: what seems to be missing may be among them.
+fn short_reads(run: &Run<'_>) -> Vec<String> {
+    let reads = (1..).zip(run.snapshots);
+    let counts = reads.flat_map(|(number, read)| {
+        let counts = counts::of(run.initial, read).into_iter();
+        let short = counts.filter(counts::TableCount::is_short);
+        short.filter_map(move |count| Some(format!("final read {number}: {}", count.mismatch()?)))
+    });
+    counts.collect()
 }
 
 #[cfg(test)]
