@@ -25,7 +25,7 @@ pub(crate) struct SelftestArgs {
     #[arg(value_name = "MUTANT")]
     pub(crate) mutants: Vec<String>,
 
-    /// Only three of them, for every change
+    /// Only four of them, for every change
     #[arg(long, conflicts_with = "mutants")]
     pub(crate) quick: bool,
 

@@ -64,7 +64,8 @@ pub async fn create_again(tx: &mut PgConnection, user_id: UserId) -> Result<Orde
     Ok(OrderId(order_id))
 }
 
-/// Orders that were paid three seconds ago lose their first line and what it cost, or get another owner.
+/// Orders that were paid a moment ago lose their first line and what it cost, or get another owner: soon enough that
+/// none is left to be wronged between the two final reads.
 pub async fn wrong_the_paid(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
     if planted::is(Bug::LoseLine) {
         wrong(tx, LOSE_LINE).await?;
@@ -89,7 +90,7 @@ pub const LOSE_LINE: &str = "
         join shop_order o on o.order_id = any(array[s.order_id])
         join order_line l on l.order_id = any(array[o.order_id])
         where s.state = 'completed' and o.paid and o.order_id % $1 = 0 and o.total_cost = s.total_cost
-          and s.updated_at < now() - interval '3 seconds'
+          and s.updated_at < now() - interval '300 milliseconds'
         group by o.order_id
     ), lost as (
         delete from order_line l using robbed r
@@ -103,4 +104,4 @@ pub const LOSE_LINE: &str = "
 pub const STEAL_ORDER: &str = "
     update shop_order o set user_id = o.user_id + 1 from saga s
     where s.order_id = o.order_id and s.state = 'completed' and o.paid and o.user_id = s.user_id
-      and o.order_id % $1 = 0 and s.updated_at < now() - interval '3 seconds'";
+      and o.order_id % $1 = 0 and s.updated_at < now() - interval '300 milliseconds'";

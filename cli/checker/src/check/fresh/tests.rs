@@ -152,12 +152,24 @@ fn what_was_made_in_the_run_begins_with_nothing() {
 
 #[test]
 fn an_id_that_one_user_was_given_twice_charges_him_once() {
-    let mut case = Case::legal();
-    let rejected = case.rejected();
-    let (user, cost) = (case.user_of(rejected), case.cost(rejected));
-    let credit = case.snapshots[0].users[usize::try_from(user.0).unwrap()].credit;
-    case.create_order(rejected, user);
-    let below = Some(Value::Credit(credit - 2 * cost));
-    case.write(Op::FindUser { user }, Told::Ok, below);
-    assert!(case.labels().contains(&Label::Stale));
+    let is_stale = |below: i64, twice: bool| {
+        let mut case = Case::legal();
+        let rejected = case.rejected();
+        let user = case.user_of(rejected);
+        let credit = case.snapshots[0].users[usize::try_from(user.0).unwrap()].credit;
+        if twice {
+            case.create_order(rejected, user);
+        }
+        let seen = Some(Value::Credit(credit - below));
+        case.write(Op::FindUser { user }, Told::Ok, seen);
+        case.labels().contains(&Label::Stale)
+    };
+    let cost = {
+        let case = Case::legal();
+        case.cost(case.rejected())
+    };
+    for below in [cost, cost + 1, 2 * cost, 3 * cost, 4 * cost, 100 * cost] {
+        assert_eq!(is_stale(below, true), is_stale(below, false), "{below}");
+    }
+    assert!(!is_stale(cost, true) && is_stale(100 * cost, true));
 }
