@@ -13,14 +13,30 @@ pub(crate) const LOOKS_MIN: u32 = 2;
 pub struct Planned {
     /// The run's id: its directory's name when it was made.
     pub run: String,
-    /// The names of the planned faults, in the order of the plan.
-    pub faults: Vec<String>,
+    /// The planned faults, in the order of the plan.
+    pub faults: Vec<PlannedFault>,
     /// The nodes of each database, by the database's name.
     pub nodes: BTreeMap<String, Vec<String>>,
     /// Whether every database node was to be written to straight all the time.
     pub direct_writes: bool,
     /// The least time between the two final reads, in milliseconds.
     pub stable_ms: u64,
+}
+
+/// One fault of the plan: what its evidence must come up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlannedFault {
+    /// As evidence and reports call it, e.g. `kill stock-db-primary`.
+    pub name: String,
+    /// For how long it is to be held, in milliseconds; `None` for one that is not held.
+    pub held_ms: Option<u64>,
+    /// How many tasks it would have hit before the run began, 1 at the least.
+    pub victims: usize,
+    /// How long after the injection of the fault before it (of the first: after the run's begin) it comes at the soonest, in
+    /// milliseconds.
+    pub after_ms: u64,
+    /// How soon what is to come of it.
+    pub expected: Expected,
 }
 
 /// Everything seen around one run. Times are microseconds on the history's clock.
@@ -70,7 +86,7 @@ pub struct FaultEvidence {
     /// When the service's database took a probe write again, where that was watched.
     #[serde(default)]
     pub writable_us: Option<u64>,
-    /// How soon what was to come of it.
+    /// How soon what was to come of it, for people: it is judged by what the plan expects.
     #[serde(default)]
     pub expected: Expected,
 }
@@ -111,6 +127,17 @@ impl Held {
     #[must_use]
     pub fn is_as_planned(&self) -> bool {
         self.seen_ms.saturating_add(HELD_SLACK_MS) >= self.planned_ms
+    }
+}
+
+impl HeldUntil {
+    /// Whether it was in its place until it was to be lifted, as far as anybody looked.
+    #[must_use]
+    pub fn is_as_planned(self) -> bool {
+        match self {
+            Self::Lifted | Self::TaskEnded | Self::Unseen => true,
+            Self::Gone | Self::HelperEnded | Self::RunEnded => false,
+        }
     }
 }
 

@@ -337,10 +337,23 @@ impl History {
         }
     }
 
-    /// Whether every request that was sent is known to be in it, with what came of it. Looks through all attempts.
+    /// The latest time of its records, but for the end.
+    #[must_use]
+    pub fn last_us(&self) -> Option<u64> {
+        let attempts = self.attempts.iter();
+        let times = attempts.map(|attempt| {
+            let ended = attempt.complete.as_ref().map(|complete| complete.at_us);
+            ended.unwrap_or(0).max(attempt.invoke.sent_us)
+        });
+        times.max()
+    }
+
+    /// Whether every request that was sent is known to be in it, with what came of it. One that ends before its last
+    /// record does not know its end. Looks through all attempts.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.ended_at_us.is_some()
+        let ended_us = self.ended_at_us;
+        ended_us.is_some_and(|ended_us| self.last_us().is_none_or(|last_us| last_us <= ended_us))
             && self.truncated_line.is_none()
             && self.miscount.is_none()
             && self.lack().is_none()

@@ -14,6 +14,7 @@ use crate::{
     verdict::{Budgets, Check, CheckReport, FORMAT, Judgement, Label, Status, VERSION, Verdict},
 };
 
+mod counts;
 mod earned;
 mod footing;
 mod told;
@@ -225,6 +226,7 @@ impl Quiet {
                 }
             }
         }
+        missing.extend(short_reads(run));
         Self {
             missing,
             rows_at_rest,
@@ -238,6 +240,17 @@ impl Quiet {
     pub(crate) fn missing(&self) -> &[String] {
         &self.missing
     }
+}
+
+/// Rows that were there and were not read: what seems to be missing may be among them.
+fn short_reads(run: &Run<'_>) -> Vec<String> {
+    let reads = (1..).zip(run.snapshots);
+    let counts = reads.flat_map(|(number, read)| {
+        let counts = counts::of(run.initial, read).into_iter();
+        let short = counts.filter(counts::TableCount::is_short);
+        short.filter_map(move |count| Some(format!("final read {number}: {}", count.mismatch()?)))
+    });
+    counts.collect()
 }
 
 #[cfg(test)]

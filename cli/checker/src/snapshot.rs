@@ -121,6 +121,11 @@ impl NodeView {
         let at_rest = |state: &NodeState| matches!(state.role, Role::Primary | Role::Standby);
         self.in_recovery.is_some() && self.state.as_ref().is_some_and(at_rest)
     }
+
+    /// Its digest of a table.
+    pub(crate) fn digest(&self, table: &str) -> Option<&TableDigest> {
+        self.tables.iter().find(|digest| digest.table == table)
+    }
 }
 
 /// A database: the nodes of one service.
@@ -212,6 +217,13 @@ pub struct ApiReads {
     pub absent: Vec<Subject>,
     /// How many reads got no answer that counts, after retries.
     pub unanswered: u64,
+}
+
+impl ApiReads {
+    /// Whether nothing was read.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What was there before the load, read while the shop was quiet.
@@ -369,6 +381,12 @@ impl Snapshot {
             witnesses: Witnesses::None,
             ..Self::default()
         }
+    }
+
+    /// The primary of a database at this look, of the highest epoch where there are several.
+    pub(crate) fn primary(&self, database: &str) -> Option<&NodeView> {
+        let view = self.databases.iter().find(|view| view.name == database)?;
+        view.primaries().into_iter().next()
     }
 
     /// Whether every saga has ended and every lane is empty.

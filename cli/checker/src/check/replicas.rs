@@ -5,10 +5,11 @@ use super::{Finding, Looked, Scene};
 use crate::{
     evidence::LOOKS_MIN,
     explain::seconds,
-    snapshot::{DatabaseView, NodeView, Snapshot, Subject, TableDigest},
+    snapshot::{DatabaseView, NodeView, Snapshot, Subject},
     verdict::Label,
 };
 
+mod alone;
 mod api;
 mod direct;
 mod fork;
@@ -36,6 +37,13 @@ pub(super) fn check(scene: &Scene<'_>) -> Looked {
     }
     for database in &scene.last.databases {
         judge_database(scene, database, &mut looked);
+    }
+    if let [earlier @ .., _] = scene.run.snapshots {
+        for (number, read) in (1..).zip(earlier) {
+            let odd = read.databases.iter().find_map(alone::oddity);
+            let odd = odd.map(|what| format!("at final read {number} {what}"));
+            looked.undecided = odd.or(looked.undecided);
+        }
     }
     direct::judge(scene, &mut looked);
     api::compare(scene, &mut looked);
@@ -116,6 +124,9 @@ fn compare_nodes(
             continue;
         }
         looked.counted += 1;
+        if let Some(why) = alone::unfit(primary, standby) {
+            looked.undecided = Some(why);
+        }
         if let Some(fork) = Fork::between(primary, standby) {
             let contradiction = fork.describe(primary, standby);
             if is_agreed(scene, |snapshot| {
@@ -137,7 +148,18 @@ fn compare_nodes(
             continue;
         }
         for table in differing {
-            if is_stable(scene, name, &primary.name, table) {
+            let differs = |snapshot: &Snapshot| {
+                let lead = same_node(snapshot, name, &primary.name);
+                let follower = same_node(snapshot, name, &standby.name);
+                lead.zip(follower)
+                    .is_some_and(|(lead, follower)| lead.digest(table) != follower.digest(table))
+            };
+            if !is_agreed(scene, differs) {
+                looked.undecided = Some(format!(
+                    "table {table} of {} is another than on {} at one final read alone",
+                    standby.name, primary.name
+                ));
+            } else if is_stable(scene, name, &primary.name, table) {
                 let contradiction = describe(primary, standby, table);
                 looked
                     .findings
@@ -176,15 +198,11 @@ fn differing<'a>(primary: &'a NodeView, standby: &'a NodeView) -> Vec<&'a str> {
         .iter()
         .chain(&standby.tables)
         .map(|digest| digest.table.as_str())
-        .filter(|table| digest(primary, table) != digest(standby, table))
+        .filter(|table| primary.digest(table) != standby.digest(table))
         .collect();
     tables.sort_unstable();
     tables.dedup();
     tables
-}
-
-fn digest<'a>(node: &'a NodeView, table: &str) -> Option<&'a TableDigest> {
-    node.tables.iter().find(|digest| digest.table == table)
 }
 
 /// Whether a standby streamed at every final read and had replayed no more at the last than at the first,
@@ -206,14 +224,14 @@ fn is_stable(scene: &Scene<'_>, database: &str, primary: &str, table: &str) -> b
     let snapshots = scene.run.snapshots;
     let mut digests = snapshots
         .iter()
-        .map(|snapshot| digest(same_node(snapshot, database, primary)?, table));
+        .map(|snapshot| same_node(snapshot, database, primary)?.digest(table));
     let first = digests.next().flatten();
     snapshots.len() > 1 && first.is_some() && digests.all(|digest| digest == first)
 }
 
 fn describe(primary: &NodeView, standby: &NodeView, table: &str) -> String {
     let rows = |node: &NodeView| {
-        digest(node, table).map_or_else(
+        node.digest(table).map_or_else(
             || "no such table".to_owned(),
             |digest| format!("{} rows (digest {})", digest.rows, digest.digest),
         )
@@ -238,172 +256,4 @@ fn describe(primary: &NodeView, standby: &NodeView, table: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use protocol::db::{Lsn, Role};
-
-    use crate::{
-        evidence::SplitBrain,
-        snapshot::NodeView,
-        testing::Case,
-        verdict::{Label, Verdict},
-    };
-
-    #[test]
-    fn a_standby_with_other_rows_has_diverged() {
-        let mut case = Case::legal();
-        for snapshot in &mut case.snapshots {
-            snapshot.databases[2].nodes[1].tables[0].digest = "other".to_owned();
-        }
-        assert_eq!(case.labels(), [Label::Diverged]);
-        let text = &case.judge().violations[0].text;
-        assert!(text.contains("stock-db-1"), "{text}");
-    }
-
-    /// The second standby of the stock database is late, with other rows, at both final reads.
-    fn late() -> Case {
-        let mut case = Case::legal();
-        for snapshot in &mut case.snapshots {
-            let standby = &mut snapshot.databases[2].nodes[2];
-            standby.tables[0].digest = "older".to_owned();
-            standby.replayed = Some(Lsn(900));
-            standby.error = Some("has not replayed 0/3E8 within 10 s".to_owned());
-        }
-        case
-    }
-
-    #[test]
-    fn a_standby_that_streams_and_stands_still_has_diverged() {
-        let case = late();
-        assert_eq!(case.labels(), [Label::Diverged]);
-        let text = &case.judge().violations[0].text;
-        assert!(text.contains("stands still at 0/384"), "{text}");
-    }
-
-    #[test]
-    fn a_late_standby_that_may_still_catch_up_is_undecided() {
-        let mut cases = [late(), late(), late(), late(), late()];
-        let first = |case: &mut Case, change: fn(&mut NodeView)| {
-            change(&mut case.snapshots[0].databases[2].nodes[2]);
-        };
-        first(&mut cases[0], |node| node.replayed = Some(Lsn(899)));
-        first(&mut cases[1], |node| {
-            node.state.as_mut().unwrap().streaming = false;
-        });
-        first(&mut cases[2], |node| node.replayed = None);
-        first(&mut cases[3], |node| node.error = None);
-        for snapshot in &mut cases[4].snapshots {
-            snapshot.databases[2].nodes[2].tables = snapshot.databases[2].nodes[0].tables.clone();
-        }
-        for case in cases {
-            assert_eq!(case.labels(), []);
-            assert_eq!(case.judge().verdict, Verdict::Unknown);
-        }
-    }
-
-    #[test]
-    fn a_standby_that_differs_while_rows_are_written_is_undecided() {
-        let mut case = Case::legal();
-        case.snapshots[1].databases[2].nodes[0].tables[0].digest = "newer".to_owned();
-        assert_eq!(case.labels(), []);
-        assert_eq!(case.judge().verdict, Verdict::Unknown);
-    }
-
-    /// Changes the node `at` of the payment database in the last `reads` final reads.
-    fn changed(at: usize, reads: usize, change: fn(&mut NodeView)) -> Case {
-        let mut case = Case::legal();
-        let from = case.snapshots.len() - reads;
-        for snapshot in &mut case.snapshots[from..] {
-            change(&mut snapshot.databases[1].nodes[at]);
-        }
-        case
-    }
-
-    fn lead(node: &mut NodeView) {
-        node.in_recovery = Some(false);
-        node.state.as_mut().unwrap().role = Role::Primary;
-    }
-
-    fn run_ahead(node: &mut NodeView) {
-        node.state.as_mut().unwrap().timeline += 1;
-    }
-
-    fn be_another(node: &mut NodeView) {
-        node.state.as_mut().unwrap().system_id = "8".to_owned();
-    }
-
-    fn start(node: &mut NodeView) {
-        be_another(node);
-        run_ahead(node);
-        node.state.as_mut().unwrap().role = Role::Starting;
-    }
-
-    #[test]
-    fn what_two_reads_agree_on_is_a_split_brain_and_one_look_is_undecided() {
-        for change in [lead, run_ahead, be_another] {
-            assert_eq!(changed(2, 2, change).labels(), [Label::SplitBrain]);
-            let seen_once = changed(2, 1, change);
-            assert_eq!(seen_once.labels(), []);
-            assert_eq!(seen_once.judge().verdict, Verdict::Unknown);
-        }
-    }
-
-    #[test]
-    fn a_node_that_has_only_just_started_is_no_split_brain() {
-        assert_eq!(changed(2, 2, start).labels(), []);
-        let silent = |node: &mut NodeView| {
-            be_another(node);
-            node.in_recovery = None;
-            node.tables.clear();
-        };
-        let case = changed(2, 2, silent);
-        assert_eq!(case.labels(), []);
-        assert_eq!(case.judge().verdict, Verdict::Unknown);
-    }
-
-    #[test]
-    fn a_deposed_primary_that_is_alone_is_no_second_one() {
-        let deposed = |node: &mut NodeView| {
-            lead(node);
-            let state = node.state.as_mut().unwrap();
-            (state.alone, state.epoch) = (true, 0);
-        };
-        assert_eq!(changed(2, 2, deposed).labels(), []);
-    }
-
-    fn seen(looks: u32) -> Case {
-        let mut case = Case::legal();
-        case.evidence.split_brains.push(SplitBrain {
-            database: "stock".to_owned(),
-            nodes: vec!["stock-db-0".to_owned(), "stock-db-1".to_owned()],
-            at_us: 12_000_000,
-            looks,
-        });
-        case
-    }
-
-    #[test]
-    fn a_split_brain_that_two_looks_saw_is_a_violation_and_one_look_is_undecided() {
-        assert_eq!(seen(2).labels(), [Label::SplitBrain]);
-        assert_eq!(seen(1).labels(), []);
-        assert_eq!(seen(1).judge().verdict, Verdict::Unknown);
-    }
-
-    #[test]
-    fn a_database_without_primary_or_unread_is_unknown_not_wrong() {
-        let mut case = Case::legal();
-        let node = &mut case.snapshots[1].databases[0].nodes[0];
-        node.state = None;
-        node.in_recovery = None;
-        assert_eq!(case.labels(), []);
-        assert_eq!(case.judge().verdict, Verdict::Unknown);
-
-        let mut case = Case::legal();
-        case.snapshots[1].databases[0].nodes[2].tables.clear();
-        assert_eq!(case.labels(), []);
-        assert_eq!(case.judge().verdict, Verdict::Unknown);
-
-        let mut case = Case::legal();
-        case.snapshots[1].databases.pop();
-        assert_eq!(case.judge().verdict, Verdict::Unknown);
-    }
-}
+mod tests;

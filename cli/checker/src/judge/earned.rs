@@ -6,13 +6,17 @@ use super::Run;
 use crate::{
     availability::{Availability, Operation},
     check::Scene,
-    evidence::Evidence,
+    evidence::{Evidence, Planned},
+    explain::seconds,
     history::{History, Miscount},
     snapshot::Snapshot,
     verdict::Verdict,
 };
 
+mod faults;
 mod parts;
+mod reads;
+mod sample;
 mod under_load;
 mod whole;
 mod writers;
@@ -45,11 +49,14 @@ pub(super) fn shortcomings(
     found.extend(coverage(run, scene.last).into_iter().map(unknown));
     found.extend(parts::strangers(scene).into_iter().map(unknown));
     found.extend(whole::flaws(run).into_iter().map(unknown));
+    found.extend(faults::unlike_planned(run).into_iter().map(unknown));
+    found.extend(reads::unlike(scene).into_iter().map(unknown));
+    found.extend(sample::thin(scene).into_iter().map(unknown));
     found.extend(writers::gaps(run).into_iter().map(unknown));
     found.extend(under_load::faults(run).into_iter().map(unknown));
     found.extend(under_load::counts(run, operations).into_iter().map(unknown));
     let slow = budgets(run, availability).into_iter();
-    let slow = slow.chain(late(run.evidence));
+    let slow = slow.chain(late(run.planned, run.evidence));
     found.extend(slow.map(|reason| (Verdict::Slo, reason)));
     found
 }
@@ -67,8 +74,14 @@ fn ending(history: &History) -> Option<String> {
     if let Some(lack) = history.lack() {
         return Some(lack.to_string());
     }
-    let ended = history.ended_at_us.is_some();
-    (!ended).then(|| "the history has no end: whoever wrote it was stopped".to_owned())
+    let Some(ended_us) = history.ended_at_us else {
+        return Some("the history has no end: whoever wrote it was stopped".to_owned());
+    };
+    let last_us = history.last_us().filter(|last_us| *last_us > ended_us)?;
+    let (ended, last) = (seconds(ended_us), seconds(last_us));
+    Some(format!(
+        "the history ends at {ended}, and has a record of {last}"
+    ))
 }
 
 /// There was a load, and each kind of operation succeeded at least once.
@@ -99,8 +112,8 @@ fn coverage(run: &Run<'_>, last: &Snapshot) -> Vec<String> {
     reasons
 }
 
-/// What came of the faults later than it was expected.
-fn late(evidence: &Evidence) -> Vec<String> {
+/// What came of the faults later than the plan expects.
+fn late(planned: &Planned, evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     for fault in &evidence.faults {
         let Some(effective_us) = fault.effective_us else {
@@ -108,7 +121,8 @@ fn late(evidence: &Evidence) -> Vec<String> {
             continue;
         };
         let after = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?) / 1000);
-        let expected = &fault.expected;
+        let planned = planned.faults.get(fault.place);
+        let expected = planned.map_or(&fault.expected, |planned| &planned.expected);
         for (what, took, max) in [
             (
                 "its effect",

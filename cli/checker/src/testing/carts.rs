@@ -60,6 +60,7 @@ impl Case {
                 stock: 0,
             });
             Surroundings::answer(snapshot);
+            Surroundings::count(snapshot);
         }
         for (told, done) in [
             (Told::Ok, true),
@@ -142,6 +143,7 @@ impl Case {
                 lines: Box::default(),
             });
             Surroundings::answer(snapshot);
+            Surroundings::count(snapshot);
         }
     }
 
@@ -162,6 +164,7 @@ impl Case {
             let rows = snapshot.orders.iter_mut();
             rows.filter(|row| row.order_id == order).for_each(&change);
             Surroundings::answer(snapshot);
+            Surroundings::count(snapshot);
         }
     }
 

@@ -2,7 +2,10 @@
 
 use protocol::{ItemId, OrderId, SagaId, UserId};
 
-use super::{Case, simulate::unix_us};
+use super::{
+    Case,
+    simulate::{Surroundings, unix_us},
+};
 use crate::{
     history::Op,
     snapshot::{OrderLine, PaymentMovement, Snapshot, StockMovement},
@@ -11,8 +14,12 @@ use crate::{
 const AT_US: u64 = 10_100_000;
 
 impl Case {
+    /// Every read sees it, and every node counts the rows that there are then.
     fn each(&mut self, change: impl Fn(&mut Snapshot)) {
-        self.snapshots.iter_mut().for_each(change);
+        for snapshot in &mut self.snapshots {
+            change(snapshot);
+            Surroundings::count(snapshot);
+        }
     }
 
     pub(crate) fn alter_credit(&mut self, user: UserId, delta: i64) {

@@ -8,7 +8,7 @@ use protocol::{
 
 use super::{Case, load::Load};
 use crate::{
-    evidence::{Evidence, Expected, FaultEvidence, Planned, Settle},
+    evidence::{Evidence, Expected, FaultEvidence, Planned, PlannedFault, Settle},
     outcome::{Broken, Class},
     snapshot::{
         ApiOrder, DatabaseView, Initial, ItemRow, LaneView, NodeView, OrderLine, OrderRow,
@@ -298,7 +298,7 @@ impl Surroundings {
         });
         Planned {
             run: RUN.to_owned(),
-            faults: faults.iter().map(|name| (*name).to_owned()).collect(),
+            faults: faults.iter().map(|name| planned_fault(name)).collect(),
             nodes: nodes.into(),
             direct_writes: false,
             stable_ms: STABLE_MS,
@@ -364,6 +364,15 @@ impl Surroundings {
         snapshot.api.users.clone_from(&snapshot.users);
         snapshot.api.items.clone_from(&snapshot.items);
         snapshot.api.orders = snapshot.orders.iter().map(ApiOrder::from).collect();
+    }
+}
+
+/// A fault of one victim that is not held.
+fn planned_fault(name: &str) -> PlannedFault {
+    PlannedFault {
+        name: name.to_owned(),
+        victims: 1,
+        ..PlannedFault::default()
     }
 }
 

@@ -126,8 +126,14 @@ impl Action {
     /// How long it is held, where it is.
     #[must_use]
     pub fn held(&self) -> Option<Duration> {
+        self.held_ms().map(Duration::from_millis)
+    }
+
+    /// How long it is held, where it is, in milliseconds.
+    #[must_use]
+    pub fn held_ms(&self) -> Option<u64> {
         match self {
-            Self::Hold { for_ms, .. } => Some(Duration::from_millis(*for_ms)),
+            Self::Hold { for_ms, .. } => Some(*for_ms),
             Self::End { .. } | Self::Crash { .. } => None,
         }
     }

@@ -4,7 +4,7 @@ use protocol::{ItemId, OrderId, UserId};
 
 use crate::{
     check::{Finding, Looked, Scene},
-    snapshot::{ApiOrder, ItemRow, Subject, UserRow},
+    snapshot::{ApiOrder, ItemRow, Snapshot, Subject, UserRow},
     verdict::Label,
 };
 
@@ -15,34 +15,63 @@ pub(super) fn compare(scene: &Scene<'_>, looked: &mut Looked) {
         looked.undecided = Some("there are no rows to compare the API's answers with".to_owned());
         return;
     }
-    let orders = Rows::of(last.orders.iter().map(ApiOrder::from), |row| row.order_id);
-    let users = Rows::of(last.users.iter().copied(), |row: &UserRow| row.user_id);
-    let items = Rows::of(last.items.iter().copied(), |row: &ItemRow| row.item_id);
+    looked.counted += (api.orders.len() + api.users.len() + api.items.len()) as u64;
+    for read in scene.run.snapshots {
+        let unanswered = read.api.unanswered;
+        if unanswered > 0 {
+            looked.undecided = Some(format!("{unanswered} reads across the API got no answer"));
+        }
+    }
+    if api.orders.is_empty() || api.users.is_empty() || api.items.is_empty() {
+        looked.undecided = Some("the final reads across the API are missing".to_owned());
+    }
+    let wrong = wrong(last);
+    if wrong.is_empty() || scene.quiet.is_quiet() {
+        looked.findings.extend(wrong.into_iter().map(finding));
+    } else {
+        // The API was asked after the rows were read: in a shop that still moves they may differ.
+        looked.undecided = Some("the API was read while rows were still changing".to_owned());
+    }
+    let earlier = scene
+        .run
+        .snapshots
+        .split_last()
+        .map_or(&[][..], |(_, earlier)| earlier);
+    for (number, read) in (1..).zip(earlier) {
+        // As a rule the API is asked at the last read alone.
+        if let Some((_, why)) = wrong_at(read) {
+            looked.undecided = Some(format!("at final read {number} {why}"));
+        }
+    }
+}
+
+/// The first answer of a read that is not of its row.
+fn wrong_at(read: &Snapshot) -> Option<(Subject, String)> {
+    (!read.api.is_empty())
+        .then(|| wrong(read))?
+        .into_iter()
+        .next()
+}
+
+/// The answers of a read that are not of its rows.
+fn wrong(read: &Snapshot) -> Vec<(Subject, String)> {
+    let api = &read.api;
+    let orders = Rows::of(read.orders.iter().map(ApiOrder::from), |row| row.order_id);
+    let users = Rows::of(read.users.iter().copied(), |row: &UserRow| row.user_id);
+    let items = Rows::of(read.items.iter().copied(), |row: &ItemRow| row.item_id);
 
     let mut wrong: Vec<(Subject, String)> = Vec::new();
-    for read in &api.orders {
-        let subject = || Subject::Order(read.order_id);
-        wrong.extend(
-            orders
-                .differs(read.order_id, read)
-                .map(|text| (subject(), text)),
-        );
+    for row in &api.orders {
+        let differs = orders.differs(row.order_id, row);
+        wrong.extend(differs.map(|text| (Subject::Order(row.order_id), text)));
     }
-    for read in &api.users {
-        let subject = || Subject::User(read.user_id);
-        wrong.extend(
-            users
-                .differs(read.user_id, read)
-                .map(|text| (subject(), text)),
-        );
+    for row in &api.users {
+        let differs = users.differs(row.user_id, row);
+        wrong.extend(differs.map(|text| (Subject::User(row.user_id), text)));
     }
-    for read in &api.items {
-        let subject = || Subject::Item(read.item_id);
-        wrong.extend(
-            items
-                .differs(read.item_id, read)
-                .map(|text| (subject(), text)),
-        );
+    for row in &api.items {
+        let differs = items.differs(row.item_id, row);
+        wrong.extend(differs.map(|text| (Subject::Item(row.item_id), text)));
     }
     for subject in &api.absent {
         if exists(subject, &orders, &users, &items) {
@@ -50,22 +79,7 @@ pub(super) fn compare(scene: &Scene<'_>, looked: &mut Looked) {
             wrong.push((subject.clone(), text.to_owned()));
         }
     }
-    looked.counted += (api.orders.len() + api.users.len() + api.items.len()) as u64;
-    if api.unanswered > 0 {
-        looked.undecided = Some(format!(
-            "{} reads across the API got no answer",
-            api.unanswered
-        ));
-    }
-    if api.orders.is_empty() || api.users.is_empty() || api.items.is_empty() {
-        looked.undecided = Some("the final reads across the API are missing".to_owned());
-    }
-    if wrong.is_empty() || scene.quiet.is_quiet() {
-        looked.findings.extend(wrong.into_iter().map(finding));
-    } else {
-        // The API was asked after the rows were read: in a shop that still moves they may differ.
-        looked.undecided = Some("the API was read while rows were still changing".to_owned());
-    }
+    wrong
 }
 
 fn exists(
@@ -154,6 +168,22 @@ mod tests {
         let absent = &mut case.snapshots[1].api.absent;
         absent.push(Subject::Item(gone.item_id));
         assert_eq!(case.labels(), [Label::Diverged]);
+    }
+
+    #[test]
+    fn what_the_api_said_at_the_first_read_alone_is_undecided() {
+        for which in [0, 1, 2] {
+            let mut case = Case::legal();
+            let user = case.snapshots[0].users[0];
+            let api = &mut case.snapshots[0].api;
+            match which {
+                0 => api.unanswered = 1,
+                1 => api.absent.push(Subject::User(user.user_id)),
+                _ => api.users[0].credit += 1,
+            }
+            assert_eq!(case.labels(), []);
+            assert_eq!(case.judge().verdict, Verdict::Unknown);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::{
     check::{Looked, Scene},
     evidence::DirectWrite,
     explain::list,
+    snapshot::DirectRow,
 };
 
 /// Looks at every direct write of the run, where there were any.
@@ -16,7 +17,12 @@ pub(super) fn judge(scene: &Scene<'_>, looked: &mut Looked) {
         return;
     };
     let mut databases: BTreeMap<&str, Vec<&DirectWrite>> = BTreeMap::new();
-    for write in &direct.writes {
+    // What the plan does not have is told of elsewhere, and contradicts nobody.
+    let planned = |write: &&DirectWrite| {
+        let nodes = scene.run.planned.nodes.get(&write.database);
+        nodes.is_none_or(|nodes| nodes.contains(&write.node))
+    };
+    for write in direct.writes.iter().filter(planned) {
         databases.entry(&write.database).or_default().push(write);
     }
     for name in super::DATABASES {
@@ -30,16 +36,38 @@ pub(super) fn judge(scene: &Scene<'_>, looked: &mut Looked) {
         let contradictions = shared_timelines(writes).into_iter().chain(stale(writes));
         let findings = contradictions.map(|contradiction| split_brain(name, contradiction));
         looked.findings.extend(findings);
-        match &scene.last.direct_writes {
-            None => looked.undecided = Some("the direct writes were not read back".to_owned()),
-            Some(rows) => {
-                let there = rows.iter().filter(|row| row.database == name);
-                let there = there.map(|row| (row.node.as_str(), row.sent_us)).collect();
-                let lost = lost(writes, &there).map(|what| split_brain(name, what));
-                looked.findings.extend(lost);
-            }
+        read_back(scene, name, writes, looked);
+    }
+}
+
+/// What the primary does not have of the acknowledged writes at the last read, and at an earlier one.
+fn read_back(scene: &Scene<'_>, database: &str, writes: &[&DirectWrite], looked: &mut Looked) {
+    let (last, earlier) = match scene.run.snapshots {
+        [earlier @ .., last] => (last, earlier),
+        [] => (scene.last, &[][..]),
+    };
+    for (number, read) in (1..).zip(earlier) {
+        let missing = match &read.direct_writes {
+            None => Some("the direct writes were not read back".to_owned()),
+            Some(rows) => lost(writes, &of(rows, database)),
+        };
+        if let Some(what) = missing {
+            looked.undecided = Some(format!("at final read {number} {what}"));
         }
     }
+    match &last.direct_writes {
+        None => looked.undecided = Some("the direct writes were not read back".to_owned()),
+        Some(rows) => {
+            let lost = lost(writes, &of(rows, database));
+            let lost = lost.map(|what| split_brain(database, what));
+            looked.findings.extend(lost);
+        }
+    }
+}
+
+fn of<'a>(rows: &'a [DirectRow], database: &str) -> HashSet<(&'a str, i64)> {
+    let rows = rows.iter().filter(|row| row.database == database);
+    rows.map(|row| (row.node.as_str(), row.sent_us)).collect()
 }
 
 /// Timelines on which more than one node acknowledged.
@@ -124,12 +152,13 @@ mod tests {
         verdict::{Label, Verdict},
     };
 
+    /// Sent so many microseconds after the boot: 8 s into the run where it is 100, 32 s where it is 400.
     fn write(database: &str, node: u32, timeline: u32, sent_at_us: u64) -> DirectWrite {
         DirectWrite {
             database: database.to_owned(),
             node: format!("{database}-db-{node}"),
             timeline,
-            sent_us: 1_700_000_000_000_000 + i64::try_from(sent_at_us).unwrap(),
+            sent_us: 1_700_000_000_000_000 + 80_000 * i64::try_from(sent_at_us).unwrap(),
             boot: "first".to_owned(),
             sent_at_us,
             acked_at_us: sent_at_us + 5,
@@ -150,6 +179,15 @@ mod tests {
                 ]
             })
             .collect();
+        for snapshot in &mut case.snapshots {
+            let sources = snapshot.sources.iter_mut();
+            sources.for_each(|source| source.timeline = 3);
+            let nodes = snapshot.databases.iter_mut();
+            let nodes = nodes.flat_map(|view| &mut view.nodes);
+            for state in nodes.filter_map(|node| node.state.as_mut()) {
+                state.timeline = 3;
+            }
+        }
         give(&mut case, writes);
         case
     }
@@ -239,6 +277,67 @@ mod tests {
         give(&mut case, vec![write("stock", 0, 1, 100)]);
         assert_eq!(case.judge().verdict, Verdict::Unknown);
     }
+
+    /// The evidence of direct writes, changed.
+    fn changed(change: impl FnOnce(&mut Vec<DirectWrite>)) -> Case {
+        let mut case = legal();
+        let mut writes = case.evidence.direct_writes.take().unwrap().writes;
+        change(&mut writes);
+        give(&mut case, writes);
+        case
+    }
+
+    #[test]
+    fn writes_that_were_not_made_throughout_or_cannot_be_prove_nothing() {
+        let stock = |write: &DirectWrite| write.database == "stock";
+        let cases = [
+            (
+                changed(|writes| writes.retain(|it| !stock(it) || it.timeline > 1)),
+                "no direct write of the stock database was acknowledged before the first fault",
+            ),
+            (
+                changed(|writes| writes.retain(|it| !stock(it) || it.timeline < 2)),
+                "no direct write of the stock database was acknowledged after the last healing",
+            ),
+            (
+                changed(|writes| writes.retain(|it| !stock(it) || it.timeline < 3)),
+                "the last primary stock-db-0 acknowledged no direct write on timeline 3",
+            ),
+            (
+                changed(|writes| writes.push(write("stock", 1, 4, 500))),
+                "stock-db-1 acknowledged a direct write on timeline 4, and the last primary stock-db-0 is on timeline 3",
+            ),
+            (
+                changed(|writes| writes.push(write("cart", 0, 3, 500))),
+                "a direct write is of cart-db-0 of the cart database, which the plan does not have",
+            ),
+            (
+                changed(|writes| writes[0].node = "stock-db-0".to_owned()),
+                "a direct write is of stock-db-0 of the order database, which the plan does not have",
+            ),
+            (
+                changed(|writes| writes[0].acked_at_us = 99),
+                "a direct write of order-db-0 was acknowledged before it was sent",
+            ),
+        ];
+        for (case, reason) in cases {
+            let judgement = case.judge();
+            let told = judgement.reasons.iter().any(|told| told == reason);
+            assert!(told, "{reason}: {:?}", judgement.reasons);
+            assert_eq!(judgement.verdict, Verdict::Unknown, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_write_that_the_first_read_alone_lacks_is_undecided() {
+        let mut case = legal();
+        drop(case.snapshots[0].direct_writes.as_mut().unwrap().pop());
+        assert_eq!(case.labels(), []);
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+        case.snapshots[0].direct_writes = None;
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+    }
+
     #[test]
     fn a_wall_clock_that_steps_back_orders_nothing() {
         let mut stepped = write("stock", 0, 3, 450);

@@ -276,10 +276,11 @@ mod tests {
         (first.effective_us, first.healed_us) = (Some(EFFECT_US), Some(12_000_000));
         let mut second = first.clone();
         second.place = 1;
+        second.injected_us = Some(20_000_000);
         (second.effective_us, second.healed_us) = (Some(20_000_000), Some(22_000_000));
         case.evidence.faults.push(second);
-        let name = case.planned.faults[0].clone();
-        case.planned.faults.push(name);
+        let again = case.planned.faults[0].clone();
+        case.planned.faults.push(again);
         case
     }
 

@@ -1,10 +1,13 @@
 //! Where nodes were to be written to straight, every one of them was, all the time that it was there.
 
 use crate::{
-    evidence::{GapCause, WriterGap},
+    evidence::{DirectWrite, DirectWrites, GapCause, WriterGap},
     explain::seconds,
     judge::Run,
 };
+
+/// How far the wall clock of a node may be from that of the run, in microseconds.
+const ASIDE_US: i64 = 1_000_000;
 
 /// What nobody can say of the nodes' own acknowledgements.
 pub(super) fn gaps(run: &Run<'_>) -> Vec<String> {
@@ -16,7 +19,15 @@ pub(super) fn gaps(run: &Run<'_>) -> Vec<String> {
     let nodes = run.planned.nodes.values().flatten();
     let unwritten = nodes.filter(|node| !direct.begun.contains(node));
     let unwritten = unwritten.map(|node| format!("no direct writer ever began beside {node}"));
-    unwritten.chain(direct.gaps.iter().map(told)).collect()
+    let mut reasons: Vec<String> = unwritten.chain(direct.gaps.iter().map(told)).collect();
+    reasons.extend(strange(run, direct));
+    for database in run.planned.nodes.keys() {
+        let writes = direct.writes.iter();
+        let writes: Vec<_> = writes.filter(|write| write.database == *database).collect();
+        reasons.extend(unwritten_times(run, database, &writes));
+        reasons.extend(other_timelines(run, database, &writes));
+    }
+    reasons
 }
 
 fn told(gap: &WriterGap) -> String {
@@ -29,4 +40,65 @@ fn told(gap: &WriterGap) -> String {
         GapCause::NotFollowed(why) => format!("the engine did not say where the nodes are: {why}"),
     };
     format!("the direct writer of {node}, from {from} to {until}: {why}")
+}
+
+/// The first write that cannot be as it says.
+fn strange(run: &Run<'_>, direct: &DirectWrites) -> Option<String> {
+    direct.writes.iter().find_map(|write| {
+        let (database, node) = (&write.database, &write.node);
+        let nodes = run.planned.nodes.get(database);
+        if !nodes.is_some_and(|nodes| nodes.contains(node)) {
+            return Some(format!(
+                "a direct write is of {node} of the {database} database, which the plan does not have"
+            ));
+        }
+        (write.acked_at_us < write.sent_at_us).then(|| {
+            format!("a direct write of {node} was acknowledged before it was sent")
+        })
+    })
+}
+
+/// Whether nothing was acknowledged before the first fault, or after the last healing.
+fn unwritten_times(run: &Run<'_>, database: &str, writes: &[&DirectWrite]) -> Vec<String> {
+    let start_us = run.history.header.started_at_ms.saturating_mul(1000);
+    let unix_us = |at_us: u64| i64::try_from(start_us.saturating_add(at_us)).unwrap_or(i64::MAX);
+    let faults = || run.evidence.faults.iter();
+    let first_us = faults().filter_map(|fault| fault.injected_us).min();
+    let last_us = faults().filter_map(|fault| fault.healed_us).max();
+    let mut sent = writes.iter().map(|write| write.sent_us);
+    let mut reasons = Vec::new();
+    if let Some(first_us) = first_us
+        && !sent
+            .clone()
+            .any(|sent_us| sent_us.saturating_sub(ASIDE_US) <= unix_us(first_us))
+    {
+        reasons.push(format!(
+            "no direct write of the {database} database was acknowledged before the first fault"
+        ));
+    }
+    if let Some(last_us) = last_us
+        && !sent.any(|sent_us| sent_us.saturating_add(ASIDE_US) >= unix_us(last_us))
+    {
+        reasons.push(format!(
+            "no direct write of the {database} database was acknowledged after the last healing"
+        ));
+    }
+    reasons
+}
+
+/// Whether nothing was acknowledged by the last primary on its timeline, or something on a later one.
+fn other_timelines(run: &Run<'_>, database: &str, writes: &[&DirectWrite]) -> Option<String> {
+    let primary = run.snapshots.last()?.primary(database)?;
+    let (name, timeline) = (&primary.name, primary.state.as_ref()?.timeline);
+    if let Some(later) = writes.iter().find(|write| write.timeline > timeline) {
+        return Some(format!(
+            "{} acknowledged a direct write on timeline {}, and the last primary {name} is on timeline {timeline}",
+            later.node, later.timeline
+        ));
+    }
+    let own = |write: &&&DirectWrite| write.timeline == timeline && write.node == *name;
+    let none = writes.iter().find(own).is_none();
+    none.then(|| {
+        format!("the last primary {name} acknowledged no direct write on timeline {timeline}")
+    })
 }

@@ -102,7 +102,13 @@ fn last(world: &World) -> Snapshot {
 
 fn is_whole_history(world: &World) -> bool {
     let history = &world.history;
-    history.ended_at_us.is_some()
+    let ends_last = |ended: u64| {
+        history.attempts.iter().all(|attempt| {
+            let complete = attempt.complete.as_ref();
+            attempt.invoke.sent_us <= ended && complete.is_none_or(|c| c.at_us <= ended)
+        })
+    };
+    history.ended_at_us.is_some_and(ends_last)
         && history.truncated_line.is_none()
         && history.miscount.is_none()
         && has_every_operation(world)

@@ -387,7 +387,7 @@ impl Shop {
                 target: "stock-db-0".to_owned(),
                 injected_us: Some(effective_us),
                 effective_us: Some(effective_us).filter(|_| dice.percent(96)),
-                seen: Vec::new(),
+                seen: vec!["die event".to_owned()],
                 missing: Vec::new(),
                 healed_us: Some(effective_us + STEP_US).filter(|_| dice.percent(96)),
                 held: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use protocol::db::Role;
 
 use crate::{
+    evidence::{FaultEvidence, HeldUntil, PlannedFault},
     judge::tests::oracle::world::World,
     snapshot::{NodeView, Snapshot},
 };
@@ -51,11 +52,44 @@ fn nothing_is_there_twice(world: &World) -> bool {
         })
 }
 
-/// One of each and no other. The random shops have no fault of two victims.
+/// Each planned fault hit as many as planned, was held as planned, and in its time; and there is no other.
 fn faults_are_the_plans(world: &World) -> bool {
-    let seen = world.evidence.faults.iter();
-    let seen: Vec<(usize, &String)> = seen.map(|fault| (fault.place, &fault.name)).collect();
-    seen == world.planned.faults.iter().enumerate().collect::<Vec<_>>()
+    let faults = &world.evidence.faults;
+    let known = faults.iter().all(|fault| {
+        let plan = world.planned.faults.get(fault.place);
+        plan.is_some_and(|plan| plan.name == fault.name)
+    });
+    // The random shops plan at most one fault, and another one that never is.
+    known
+        && (0..world.planned.faults.len()).all(|place| {
+            let plan = &world.planned.faults[place];
+            let own: Vec<_> = faults.iter().filter(|fault| fault.place == place).collect();
+            let targets: BTreeSet<&String> = own.iter().map(|fault| &fault.target).collect();
+            !own.is_empty()
+                && targets.len() == own.len()
+                && targets.len() >= plan.victims
+                && own.iter().all(|fault| {
+                    let Some(effective) = fault.effective_us else {
+                        return false;
+                    };
+                    let injected = fault.injected_us;
+                    let soonest = plan.after_ms.saturating_sub(100) * 1000;
+                    injected.is_some_and(|at| soonest <= at && at <= effective)
+                        && fault.healed_us.is_none_or(|healed| healed >= effective)
+                        && !fault.seen.is_empty()
+                        && is_held(plan, fault)
+                })
+        })
+}
+
+fn is_held(plan: &PlannedFault, fault: &FaultEvidence) -> bool {
+    let (Some(planned_ms), Some(held)) = (plan.held_ms, fault.held) else {
+        return plan.held_ms.is_none() && fault.held.is_none();
+    };
+    let span = fault.healed_us.zip(fault.effective_us);
+    let in_its_place = span
+        .is_none_or(|(healed, effective)| (healed - effective) + 500_000 >= held.seen_ms * 1000);
+    held.planned_ms == planned_ms && held.until == HeldUntil::Lifted && in_its_place
 }
 
 fn reads_are_dated_right(world: &World) -> bool {
@@ -64,11 +98,48 @@ fn reads_are_dated_right(world: &World) -> bool {
     let ended = i64::try_from(ended).unwrap();
     let stable = i64::try_from(world.planned.stable_ms * 1000).unwrap();
     let mut reads = world.snapshots.iter();
-    reads.all(|read| read.taken_at_us >= ended)
+    let day = 86_400_000_000;
+    let soon = |taken: i64| history.ended_at_us.is_none() || taken - ended <= day;
+    reads.all(|read| read.taken_at_us >= ended && soon(read.taken_at_us))
         && world
             .snapshots
             .windows(2)
             .all(|pair| pair[1].taken_at_us - pair[0].taken_at_us >= stable)
+}
+
+/// Whether rows that were there were not read.
+pub(super) fn is_short(world: &World) -> bool {
+    world.snapshots.iter().any(|read| {
+        let initial = &world.initial;
+        let stock = read.stock_movements.iter();
+        let stock = stock.filter(|row| row.movement_id > initial.stock_watermark);
+        let payment = read.payment_movements.iter();
+        let payment = payment.filter(|row| row.movement_id > initial.payment_watermark);
+        let lines = read.orders.iter().map(|order| order.lines.len() as u64);
+        let rows = [
+            ("shop_order", read.orders.len() as u64),
+            ("order_line", lines.sum()),
+            ("account", read.users.len() as u64),
+            ("item", read.items.len() as u64),
+            (
+                "stock_movement",
+                initial.stock_movements + stock.count() as u64,
+            ),
+            (
+                "payment_movement",
+                initial.payment_movements + payment.count() as u64,
+            ),
+        ];
+        ["order", "payment", "stock"].iter().any(|name| {
+            let tables = leader(read, name).map(|node| &node.tables);
+            let mut digests = tables.into_iter().flatten();
+            digests.any(|digest| {
+                let short =
+                    |(table, rows): &(&str, u64)| *table == digest.table && *rows < digest.rows;
+                rows.iter().any(short)
+            })
+        })
+    })
 }
 
 fn is_as_it_says(world: &World, read: &Snapshot) -> bool {

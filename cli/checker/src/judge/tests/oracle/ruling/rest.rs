@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{is_whole_history, last, parts::belongs_together};
+use super::{
+    is_whole_history, last,
+    parts::{belongs_together, is_short},
+};
 use crate::{
     history::Op,
     judge::tests::oracle::world::World,
@@ -78,6 +81,7 @@ pub(super) fn is_quiescent(world: &World) -> bool {
         && world.evidence.settle.quiescent
         && reads_agree(world)
         && still
+        && !is_short(world)
         && !read_twice_in_one(world)
         && last.sagas.is_empty()
         && ["stock.commands", "payment.commands", "order.replies"]
@@ -159,7 +163,8 @@ pub(super) fn is_earned(world: &World) -> bool {
     let faults = &world.evidence.faults;
     let enough = match &faults[..] {
         [] => count(0, u64::MAX) >= budgets.ok_before_min,
-        [fault] => match (fault.effective_us, fault.healed_us) {
+        // Several victims of one fault have the same times.
+        [fault, ..] => match (fault.effective_us, fault.healed_us) {
             (Some(effective), Some(healed)) => {
                 count(0, effective) >= budgets.ok_before_min
                     && count(effective, healed) >= budgets.ok_during_min
@@ -167,7 +172,6 @@ pub(super) fn is_earned(world: &World) -> bool {
             }
             _ => false,
         },
-        _ => unreachable!("the random shops plan at most one fault"),
     };
     let effective = faults.iter().all(|fault| {
         let under_load = fault.effective_us.is_some_and(|at| under_load(world, at));
@@ -183,7 +187,8 @@ pub(super) fn is_earned(world: &World) -> bool {
         && !last.api.orders.is_empty()
         && !last.api.users.is_empty()
         && !last.api.items.is_empty()
-        && last.api.unanswered == 0;
+        && world.snapshots.iter().all(|read| read.api.unanswered == 0)
+        && asked_enough(world);
     !attempts.is_empty()
         && is_whole_history(world)
         && is_quiescent(world)
@@ -193,6 +198,26 @@ pub(super) fn is_earned(world: &World) -> bool {
         && effective
         && covered
         && belongs_together(world)
+}
+
+/// The API was asked for a hundred, or for all. The random shops have fewer, and in them the API denies nothing.
+fn asked_enough(world: &World) -> bool {
+    let last = last(world);
+    let mut checked_out = world.history.attempts.iter().filter_map(|attempt| {
+        let Op::Checkout { order } = attempt.invoke.op else {
+            return None;
+        };
+        Some(order)
+    });
+    checked_out.all(|order| last.api.orders.iter().any(|row| row.order_id == order))
+        && last
+            .users
+            .iter()
+            .all(|user| last.api.users.iter().any(|row| row.user_id == user.user_id))
+        && last
+            .items
+            .iter()
+            .all(|item| last.api.items.iter().any(|row| row.item_id == item.item_id))
 }
 
 /// A checkout that had left was on its way then, or one left within the second before and one within the second after.

@@ -317,21 +317,34 @@ fn misread_rows(world: &mut World, dice: &mut Dice, order: OrderId, which: usize
                 fault.missing.push("a new task".to_owned());
             }
         }
-        26 => {
-            let seen_ms = dice.pick(&[0, 1_200, 14_499, 14_500, 15_000]);
-            for fault in &mut world.evidence.faults {
-                fault.held = Some(Held {
-                    planned_ms: 15_000,
-                    seen_ms,
-                    until: HeldUntil::Gone,
-                });
-            }
-        }
+        26 => hold(world, dice),
         19..=22 => misread(world, dice),
         _ => {
             for row in world.initial.users.iter_mut().take(1) {
                 row.credit = -1;
             }
+        }
+    }
+}
+
+/// The fault is held, as planned or not.
+fn hold(world: &mut World, dice: &mut Dice) {
+    let planned_ms = dice.pick(&[15_000, 15_000, 15_000, 15_000, 9_000]);
+    let seen_ms = dice.pick(&[0, 14_499, 14_500, 15_000, 15_000, 15_000]);
+    let until = dice.pick(&[HeldUntil::Lifted, HeldUntil::Lifted, HeldUntil::Gone]);
+    let heals = dice.percent(80);
+    for plan in &mut world.planned.faults {
+        plan.held_ms = Some(15_000).filter(|_| dice.percent(90));
+    }
+    for fault in &mut world.evidence.faults {
+        let held = Held {
+            planned_ms,
+            seen_ms,
+            until,
+        };
+        fault.held = Some(held).filter(|_| dice.percent(90));
+        if heals {
+            fault.healed_us = fault.healed_us.map(|healed_us| healed_us + 14_500_000);
         }
     }
 }

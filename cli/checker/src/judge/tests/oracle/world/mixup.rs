@@ -2,6 +2,7 @@
 
 use super::World;
 use crate::{
+    evidence::{FaultEvidence, PlannedFault},
     history::{Miscount, Op, Value},
     outcome::{Broken, Class},
     snapshot::Snapshot,
@@ -13,12 +14,15 @@ const OTHER: &str = "another";
 /// Something of the run is not its own, or was not sent, or said nothing.
 pub(super) fn befall(world: &mut World, dice: &mut Dice) {
     let which = dice.roll(world.snapshots.len().max(1));
-    match dice.roll(18) {
+    match dice.roll(27) {
         0 => world.history.header.run = OTHER.to_owned(),
         1 => world.initial.run = OTHER.to_owned(),
         2 => world.evidence.run = OTHER.to_owned(),
         3 => one(world, which, |read| read.run = OTHER.to_owned()),
-        4 => world.planned.faults.push("pause redis".to_owned()),
+        4 => world.planned.faults.push(PlannedFault {
+            name: "pause redis".to_owned(),
+            ..PlannedFault::default()
+        }),
         5 => drop(world.planned.faults.pop()),
         6 => {
             for fault in &mut world.evidence.faults {
@@ -46,7 +50,47 @@ pub(super) fn befall(world: &mut World, dice: &mut Dice) {
         }
         15 => world.history.miscount = Some(Miscount { told: 9, read: 8 }),
         16 => never_send(world, dice),
+        17 => world.history.ended_at_us = Some(1),
+        18 => one(world, 0, |read| read.api.unanswered = 1),
+        19 => one(world, which, |read| read.api.users.truncate(2)),
+        20 => one(world, which, |read| {
+            let first = read.api.orders.first().copied();
+            read.api.orders = first.into_iter().cycle().take(200).collect();
+        }),
+        21 => one(world, which, |read| read.taken_at_us += 86_400_000_000),
+        22..25 => belie_faults(world, dice),
         _ => silence(world, dice),
+    }
+}
+
+/// The evidence of a fault is of another one, or cannot be.
+fn belie_faults(world: &mut World, dice: &mut Dice) {
+    let (which, by_us) = (dice.roll(6), dice.between(0, 1).unsigned_abs());
+    for plan in &mut world.planned.faults {
+        match which {
+            0 => plan.victims = 2,
+            1 => plan.after_ms = 3_600_000,
+            _ => {}
+        }
+    }
+    let again = world.evidence.faults.first().cloned();
+    for fault in &mut world.evidence.faults {
+        match which {
+            2 => fault.seen.clear(),
+            3 => fault.injected_us = None,
+            4 => fault.injected_us = fault.effective_us.map(|at| at + by_us),
+            5 => fault.healed_us = fault.effective_us.map(|at| at - by_us),
+            _ => {}
+        }
+    }
+    if which == 0 && by_us == 1 {
+        world
+            .evidence
+            .faults
+            .extend(again.map(|fault| FaultEvidence {
+                target: "stock-db-1".to_owned(),
+                ..fault
+            }));
     }
 }
 
