@@ -240,7 +240,8 @@ fn write(
 mod tests {
     use checker::{
         History,
-        history::{Invoke, Op},
+        history::{Complete, Invoke, Op},
+        outcome::Class,
     };
     use protocol::OrderId;
 
@@ -257,6 +258,19 @@ mod tests {
         })
     }
 
+    fn complete(id: u64) -> Record {
+        Record::Complete(Complete {
+            id,
+            attempt: 1,
+            at_us: 0,
+            class: Class::Ok,
+            status: Some(200),
+            broken: None,
+            refusal: None,
+            value: None,
+        })
+    }
+
     #[tokio::test]
     async fn a_finished_history_is_complete() {
         let dir = tempfile::tempdir().unwrap();
@@ -264,6 +278,7 @@ mod tests {
         let (recorder, writing) = Recorder::start(&history, &events, "quiet", Some(3)).unwrap();
         for id in 0..10_000 {
             recorder.history(&invoke(id)).await;
+            recorder.history(&complete(id)).await;
         }
         recorder.event("fault", "stock-db-0", "die event").await;
         recorder.end().await;

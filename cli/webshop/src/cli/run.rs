@@ -20,7 +20,7 @@ Examples:
   webshop load
   webshop load --rate 500/s --for 5m --seed 7
   webshop load --mix checkout=50%,find_order=50%
-  webshop load --mix checkout=20%,create_order=20%,add_item=60%   orders are made, filled and then checked out
+  webshop load --mix checkout=20%,create_order=20%,add_item=60%   orders are made first
 
 Exit codes:
   0 the load was sent and recorded; nothing was judged: webshop verify does

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 const USERS: i64 = 1000;
 const ITEMS: i64 = 1000;
 const PRICE: i64 = 5;
+/// What is read across the API of each kind.
+const SAMPLE: i64 = 100;
 const PLENTY: i64 = 1_000_000_000;
 /// Between two operations.
 const PACE_US: i64 = 500;
@@ -243,8 +245,12 @@ impl Large {
         let lanes = ["stock.commands", "payment.commands", "order.replies"].map(lane);
         let api = if last {
             json!({
-                "orders": [[0, 0, self.is_done(0), 2 * PRICE, Self::contents(0)]], "users": [[0, credit[0]]],
-                "items": [[0, PRICE, stock[0]]], "absent": [], "unanswered": 0,
+                "orders": (0..SAMPLE).map(|order| json!([
+                    order, Self::user(order), self.is_done(order), 2 * PRICE, Self::contents(order)
+                ])).collect::<Vec<_>>(),
+                "users": (0..SAMPLE).map(|id| json!([id, credit[at(id)]])).collect::<Vec<_>>(),
+                "items": (0..SAMPLE).map(|id| json!([id, PRICE, stock[at(id)]])).collect::<Vec<_>>(),
+                "absent": [], "unanswered": 0,
             })
         } else {
             json!({"orders": [], "users": [], "items": [], "absent": [], "unanswered": 0})

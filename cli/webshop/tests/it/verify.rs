@@ -51,8 +51,8 @@ pub(crate) fn lost_order(run: &Path) {
     write(&run.join("plan.json"), &plan());
     let history = [
         json!({"format": "webshop-history", "version": 2, "run": "quiet", "started_at_ms": 0}),
-        json!({"i": {"id": 1, "n": 1, "p": 0, "d": 0, "t": 5, "op": {"checkout": {"order": 7}}}}),
-        json!({"c": {"id": 1, "n": 1, "t": 90, "o": "ok", "s": 200}}),
+        json!({"i": {"id": 0, "n": 1, "p": 0, "d": 0, "t": 5, "op": {"checkout": {"order": 7}}}}),
+        json!({"c": {"id": 0, "n": 1, "t": 90, "o": "ok", "s": 200}}),
         json!({"end": {"t": 100, "k": 2}}),
     ];
     let lines: Vec<String> = history.iter().map(ToString::to_string).collect();

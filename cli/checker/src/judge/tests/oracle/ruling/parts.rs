@@ -98,8 +98,8 @@ fn reads_are_dated_right(world: &World) -> bool {
     let ended = i64::try_from(ended).unwrap();
     let stable = i64::try_from(world.planned.stable_ms * 1000).unwrap();
     let mut reads = world.snapshots.iter();
-    let day = 86_400_000_000;
-    let soon = |taken: i64| history.ended_at_us.is_none() || taken - ended <= day;
+    let longest = 30 * 86_400_000_000;
+    let soon = |taken: i64| history.ended_at_us.is_none() || taken - ended <= longest;
     reads.all(|read| read.taken_at_us >= ended && soon(read.taken_at_us))
         && world
             .snapshots

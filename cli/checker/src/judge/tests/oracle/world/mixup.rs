@@ -57,7 +57,7 @@ pub(super) fn befall(world: &mut World, dice: &mut Dice) {
             let first = read.api.orders.first().copied();
             read.api.orders = first.into_iter().cycle().take(200).collect();
         }),
-        21 => one(world, which, |read| read.taken_at_us += 86_400_000_000),
+        21 => one(world, which, |read| read.taken_at_us += 30 * 86_400_000_000),
         22..25 => belie_faults(world, dice),
         _ => silence(world, dice),
     }
