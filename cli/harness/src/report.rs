@@ -191,6 +191,6 @@ pub fn append_summary(path: &Path, reported: &[Reported]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

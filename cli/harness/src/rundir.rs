@@ -29,7 +29,7 @@ pub(crate) const FINAL_READS: usize = 2;
 pub const SCENARIO: &str = "scenario.yaml";
 /// No plan, evidence or result is larger, and no events: thousands of faults fit, in bytes.
 const DOCUMENT_MAX: u64 = 64 << 20;
-/// No history, initial read or final read is larger, in bytes.
+/// No initial read or final read is larger, in bytes.
 const TABLES_MAX: u64 = 4 << 30;
 /// How many runs may begin in the same second.
 const SAME_SECOND_MAX: u32 = 100;
@@ -242,15 +242,20 @@ impl RunDir {
     /// How it was judged; `None` where nobody has judged it.
     ///
     /// # Errors
-    /// [`Error::Run`]: the file is cut short or foreign, or of another version.
+    /// [`Error::Run`]: the file is cut short or foreign, of another version, or of another run than the plan.
     pub fn result(&self) -> Result<Option<Judgement>> {
         let Some(judgement) = self.read_if_there::<Judgement>(RESULT)? else {
             return Ok(None);
         };
-        match judgement.check() {
-            Ok(()) => Ok(Some(judgement)),
-            Err(reason) => Err(unfit(&self.file(RESULT), &reason)),
+        judgement
+            .check()
+            .map_err(|reason| unfit(&self.file(RESULT), &reason))?;
+        let planned = self.plan()?.run;
+        if judgement.run != planned {
+            let reason = format!("its result is that of another run, {}", judgement.run);
+            return Err(unfit(&self.file(RESULT), &reason));
         }
+        Ok(Some(judgement))
     }
 
     /// Writes a text of this name.

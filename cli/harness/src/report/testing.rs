@@ -8,7 +8,7 @@ use super::Reported;
 use crate::{recorder::Happening, run::plan::Plan};
 
 /// The plan of a kill of the stock primary.
-pub(super) fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     serde_json::from_str(include_str!("../../tests/plan.json")).unwrap()
 }
 

@@ -62,12 +62,46 @@ fn events_that_were_cut_short_are_read_as_far_as_they_go() {
     assert!(foreign.contains("events.jsonl: line 1: "), "{foreign}");
 }
 
+/// A plan whose run has this id.
+fn write_plan_of(run: &RunDir, id: &str) {
+    let mut plan = crate::report::testing::plan();
+    plan.run = id.to_owned();
+    run.write_plan(&plan).unwrap();
+}
+
+#[test]
+fn a_result_that_was_copied_from_another_run_is_no_verdict() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [good, bad] = [run(&dirs[0]), run(&dirs[1])];
+    let mut passed = checker::sample::pass().judgement;
+    passed.run = "good".to_owned();
+    let mut violated = checker::sample::violation().judgement;
+    violated.run = "bad".to_owned();
+    write_plan_of(&good, "good");
+    write_plan_of(&bad, "bad");
+    good.write_result(&passed).unwrap();
+    bad.write_result(&violated).unwrap();
+    assert_eq!(good.result().unwrap(), Some(passed));
+    assert_eq!(bad.result().unwrap(), Some(violated));
+    std::fs::copy(good.file(RESULT), bad.file(RESULT)).unwrap();
+    let error = bad.result().unwrap_err();
+    assert_eq!(error.kind(), crate::error::Kind::Usage);
+    let told = error.to_string();
+    assert!(
+        told.ends_with("its result is that of another run, good"),
+        "{told}"
+    );
+    let entry = crate::report::entry(&bad);
+    assert_eq!((entry.verdict, entry.unreadable), (None, Some(told)));
+}
+
 #[test]
 fn a_result_that_is_not_this_programs_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let run = run(&dir);
     assert!(run.result().unwrap().is_none());
     let mut judgement = checker::sample::violation().judgement;
+    write_plan_of(&run, &judgement.run);
     run.write_result(&judgement).unwrap();
     assert_eq!(run.result().unwrap(), Some(judgement.clone()));
     judgement.exit_code = 0;
