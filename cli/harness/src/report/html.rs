@@ -8,7 +8,7 @@ use super::{
     figures::{Headline, Recovered},
     quantity::{count, ms, percent, some_ms},
 };
-use crate::timestamp::utc;
+use crate::{printable, timestamp::utc};
 
 mod checks;
 mod faults;
@@ -34,7 +34,7 @@ pub fn html(run: &Reported) -> String {
                 meta name="color-scheme" content="light dark";
                 // A server would else be asked for one.
                 link rel="icon" href="data:,";
-                title { (verdict) " · " (run.plan.name) " · " (run.name()) }
+                title { (verdict) " · " (printable::line(&run.plan.name)) " · " (printable::line(run.name())) }
                 style { (PreEscaped(CSS)) }
             }
             body {
@@ -61,9 +61,9 @@ fn head(run: &Reported) -> Markup {
     markup! {
         header.top {
             p.brand { "webshop" }
-            h1 { (run.plan.name) }
+            h1 { (printable::line(&run.plan.name)) }
             p.muted {
-                span.mono { (run.name()) }
+                span.mono { (printable::line(run.name())) }
                 " · " (utc(run.history.header.started_at_ms / 1000)) " UTC"
             }
         }
@@ -100,7 +100,7 @@ fn banner(run: &Reported) -> Markup {
             p.basis { (basis(run)) }
             @if !run.judgement.reasons.is_empty() {
                 ul {
-                    @for reason in &run.judgement.reasons { li { (reason) } }
+                    @for reason in &run.judgement.reasons { li { (printable::line(reason)) } }
                 }
             }
         }

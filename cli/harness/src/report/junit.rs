@@ -71,7 +71,11 @@ fn verdict(run: &Reported) -> TestCase {
         kind,
         ty: ty.to_owned(),
         message: format!("{verdict}: {}", reasons.join("; ")),
-        text: format!("{}\n\n{}", reasons.join("\n"), run.verify_command()),
+        text: format!(
+            "{}\n\n{}",
+            reasons.join("\n"),
+            printable::line(&run.verify_command())
+        ),
     };
     let wrong = match verdict {
         Verdict::Pass => None,
@@ -145,7 +149,7 @@ fn fault(fault: &Fault<'_>) -> TestCase {
     if let Some(recovery) = fault.recovery {
         case.set_system_out(format!(
             "seen: {}\ndetection gap {}, first ok checkout {}, writable {}, recovered {}, {} operations lost",
-            seen.seen.join(", "),
+            printable::line(&seen.seen.join(", ")),
             some_ms(recovery.detection_gap_ms),
             some_ms(recovery.first_ok_checkout_ms),
             some_ms(recovery.writable_ms),
@@ -315,6 +319,18 @@ mod tests {
                 ("1 kill stock-db-primary (stock-db-0)", "error", "unproved"),
             ]
         );
+    }
+
+    #[test]
+    fn no_text_of_a_run_begins_a_line_or_is_a_command_of_a_ci_log() {
+        let mut run = testing::pass();
+        let nasty = "x\n::error::not ours\n##[error]not ours";
+        run.evidence.faults[0].seen = vec![nasty.to_owned()];
+        run.judgement.reasons = vec![nasty.to_owned()];
+        let text = junit(&[run]);
+        assert!(text.contains("x ::error::not ours"), "{text}");
+        assert!(!text.contains("\n::error::"), "{text}");
+        assert!(!text.contains("##[error]"), "{text}");
     }
 
     #[test]
