@@ -38,6 +38,18 @@ pub enum HistoryError {
     Began { started_at_ms: u64 },
     #[error("line {line}: a record after the end")]
     AfterEnd { line: usize },
+    #[error("line {line}: a history has at most {most} attempts")]
+    TooMany { line: usize, most: usize },
+}
+
+/// How many attempts a history may have: each takes some hundred bytes of memory.
+#[derive(Debug)]
+struct AttemptsMax(usize);
+
+impl Default for AttemptsMax {
+    fn default() -> Self {
+        Self(16_000_000)
+    }
 }
 
 /// Reads a history line by line, so that a large file need not be in memory.
@@ -46,6 +58,7 @@ pub struct Reader {
     line: usize,
     header: Option<Header>,
     attempts: Vec<Attempt>,
+    most: AttemptsMax,
     /// Where in `attempts` those stand that have not completed: few at a time.
     open: HashMap<(u64, u32), usize>,
     sent: Sent,
@@ -122,6 +135,12 @@ impl Reader {
     fn invoke(&mut self, invoke: Invoke) -> Result<(), HistoryError> {
         self.within_span(invoke.due_us.max(invoke.sent_us))?;
         self.records += 1;
+        if self.attempts.len() >= self.most.0 {
+            return Err(HistoryError::TooMany {
+                line: self.line,
+                most: self.most.0,
+            });
+        }
         let key = (invoke.id, invoke.attempt);
         if !self.sent.insert(key) {
             return Err(self.contradiction(key, "was sent twice"));

@@ -7,11 +7,13 @@ use checker::{
     history::{Header, HistoryError, Reader},
 };
 
-use super::{DOCUMENT_MAX, RunDir, TABLES_MAX, bounded, told, unfit};
+use super::{DOCUMENT_MAX, RunDir, bounded, told, unfit};
 use crate::{error::Result, recorder::Happening};
 
 /// No line of a history or of the events is longer, in bytes.
 const LINE_MAX: u64 = 1 << 20;
+/// No history is larger, in bytes.
+const HISTORY_MAX: u64 = 2 << 30;
 
 impl RunDir {
     /// The history as far as it goes: up to its last whole line, and an empty one where the run did not come
@@ -21,7 +23,7 @@ impl RunDir {
     /// [`Error::Run`] with the line that is none of a history's.
     pub fn history(&self) -> Result<History> {
         let path = self.history_path();
-        let Some(mut lines) = self.lines(&path, TABLES_MAX)? else {
+        let Some(mut lines) = self.lines(&path, HISTORY_MAX)? else {
             return Ok(History::empty(&self.name()));
         };
         let mut reader = Reader::default();
@@ -48,7 +50,7 @@ impl RunDir {
     /// [`Error::Run`]: the file cannot be read.
     pub fn header(&self) -> Result<Option<Header>> {
         let path = self.history_path();
-        let Some(mut lines) = self.lines(&path, TABLES_MAX)? else {
+        let Some(mut lines) = self.lines(&path, HISTORY_MAX)? else {
             return Ok(None);
         };
         let first = lines.next();

@@ -65,7 +65,19 @@ impl Scenario {
     /// [`Error::Scenario`] for what is wrong in it, or it cannot be read at all.
     pub fn read(path: &Path) -> Result<Self> {
         let failed = |source| Error::io(format!("read {}", path.display()), source);
-        let bytes = bounded::read(path, FILE_MAX).map_err(failed)?;
+        let unfit = |message: String| Error::Scenario {
+            file: path.to_owned(),
+            mistakes: vec![Mistake {
+                place: Place::default(),
+                message,
+                hint: None,
+            }],
+        };
+        let bytes = bounded::read(path, FILE_MAX).map_err(|source| match source.kind() {
+            // Too large, or no regular file: the file that was given is wrong, not this machine.
+            std::io::ErrorKind::InvalidData => unfit(format!(" {source}")),
+            _ => failed(source),
+        })?;
         let bytes = bytes.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
         let text =
             String::from_utf8(bytes).map_err(|error| failed(std::io::Error::other(error)))?;
@@ -180,4 +192,25 @@ fn anchor(text: &str) -> Option<Place> {
 fn names(line: &str, column: usize) -> bool {
     let next = line.chars().nth(column + 1);
     next.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_scenario_that_is_too_large_is_the_users_mistake() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("large.yaml");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(FILE_MAX + 1).unwrap();
+        let error = Scenario::read(&path).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage, "{error}");
+        let told = error.to_string();
+        assert!(
+            told.contains("large.yaml: the file is larger than 4 MiB"),
+            "{told}"
+        );
+    }
 }

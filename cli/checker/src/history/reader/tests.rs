@@ -356,3 +356,25 @@ fn a_foreign_or_newer_or_empty_file_is_refused() {
         "line 1: the history has version 9, and this program reads version 2"
     );
 }
+
+#[test]
+fn a_history_with_more_attempts_than_allowed_is_refused_with_its_line() {
+    let mut reader = Reader {
+        most: AttemptsMax(1),
+        ..Reader::default()
+    };
+    let header =
+        r#"{"format": "webshop-history", "version": 2, "run": "quiet", "started_at_ms": 0}"#;
+    reader.push(header.as_bytes()).unwrap();
+    let attempt = |id: u64| {
+        format!(
+            r#"{{"i": {{"id": {id}, "n": 1, "p": 0, "d": 0, "t": 5, "op": {{"checkout": {{"order": 7}}}}}}}}"#
+        )
+    };
+    reader.push(attempt(0).as_bytes()).unwrap();
+    let error = reader.push(attempt(1).as_bytes()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 3: a history has at most 1 attempts"
+    );
+}
