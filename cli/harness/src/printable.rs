@@ -19,7 +19,7 @@ pub fn line(text: &str) -> String {
     shown.replace("##[", "## [")
 }
 
-/// As [`line`], for text that is meant to have several lines: an error with a log in it.
+/// As [`line()`], for text that is meant to have several lines: an error with a log in it.
 #[must_use]
 pub fn lines(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(line).collect();

@@ -20,7 +20,7 @@ impl RunDir {
     /// that far.
     ///
     /// # Errors
-    /// [`Error::Run`] with the line that is none of a history's.
+    /// [`crate::error::Error::Run`] with the line that is none of a history's.
     pub fn history(&self) -> Result<History> {
         let path = self.history_path();
         let Some(mut lines) = self.lines(&path, HISTORY_MAX)? else {
@@ -47,7 +47,7 @@ impl RunDir {
     /// The first line of the history; `None` where there is none.
     ///
     /// # Errors
-    /// [`Error::Run`]: the file cannot be read.
+    /// [`crate::error::Error::Run`]: the file cannot be read.
     pub fn header(&self) -> Result<Option<Header>> {
         let path = self.history_path();
         let Some(mut lines) = self.lines(&path, HISTORY_MAX)? else {
@@ -62,7 +62,7 @@ impl RunDir {
     /// What happened to the stack, as far as it was written; empty where nothing was.
     ///
     /// # Errors
-    /// [`Error::Run`]: the file cannot be read, or a line is none of this program's.
+    /// [`crate::error::Error::Run`]: the file cannot be read, or a line is none of this program's.
     pub fn events(&self) -> Result<Vec<Happening>> {
         let path = self.events_path();
         let mut events = Vec::new();
