@@ -80,7 +80,7 @@ async fn paid_orders_lose_a_line_or_their_owner_once(pool: PgPool) {
         (misdeeds::LOSE_LINE, "a line"),
         (misdeeds::STEAL_ORDER, "an owner"),
     ] {
-        sqlx::query("update saga set updated_at = now()")
+        sqlx::query("update saga set updated_at = now() + interval '1 minute'")
             .execute(pool)
             .await
             .unwrap();
