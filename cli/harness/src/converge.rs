@@ -10,6 +10,7 @@ use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::inside::{Expected, Inside};
+use crate::stack::SERVICE_KIND;
 use crate::stack::logs;
 use crate::stack::overview::{Overview, ServiceView};
 use crate::wait::{self, Limit, Look};
@@ -143,7 +144,7 @@ pub fn expected(overview: &Overview) -> Expected {
     }
     Expected {
         brokers: of_kind("broker").count(),
-        replicas: of_kind("service")
+        replicas: of_kind(SERVICE_KIND)
             .map(|service| (service.name.clone(), service.wanted))
             .collect(),
         databases: databases.into_iter().collect(),

@@ -156,7 +156,7 @@ async fn check(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
         .map_or(CALL_TIMEOUT, |load| load.profile.request_timeout());
     let client = client(cluster, &overview, timeout).await?;
     let agent = Agent::new(cluster);
-    let scenario = shape.scenario.clone().on(overview.profile()).to_yaml()?;
+    let scenario = shape.scenario.clone().on(&overview).to_yaml()?;
     let mut plan = Plan::new(shape, stack);
     if plan.needs_failpoints() && !overview.has_failpoints() {
         return Err(Error::NoFailpoints {

@@ -17,6 +17,8 @@ pub mod tags;
 pub mod validate;
 mod world;
 
+use std::collections::BTreeMap;
+
 use protocol::http::CHECKOUT_DEADLINE_S;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,7 +28,10 @@ use self::{
     quantity::{AtLeast, AtMost, Bytes, Number, Rate, Share, Span},
     step::Step,
 };
-use crate::{load::Mix, project::Profile};
+use crate::{
+    load::Mix,
+    stack::{SERVICE_KIND, overview::Overview},
+};
 
 /// The version of the format that this program reads.
 pub const VERSION: u32 = 1;
@@ -111,12 +116,20 @@ impl Scenario {
 }
 
 impl Scenario {
-    /// The same on a stack that is there: a command line does not say which profile it is for.
+    /// The same on a stack that is there: a command line says neither which profile it is for nor how many tasks the
+    /// services have, and its targets may be any of them.
     #[must_use]
-    pub fn on(mut self, profile: Option<Profile>) -> Self {
-        if let Some(profile) = profile {
+    pub fn on(mut self, stack: &Overview) -> Self {
+        if let Some(profile) = stack.profile() {
             self.stack.profile = profile.into();
         }
+        let scaled = stack.services.iter().filter_map(|service| {
+            let replicas = service.replicas?;
+            // Of everything else the stack files have one.
+            let worth_saying = service.kind == SERVICE_KIND || replicas != 1;
+            worth_saying.then(|| (service.name.clone(), Placed::from(replicas)))
+        });
+        self.stack.scale = scaled.collect();
         self
     }
 }
@@ -126,7 +139,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// Which stack it needs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stack {
     #[serde(default)]
@@ -137,6 +150,10 @@ pub struct Stack {
     /// The least bound that volumes must have for steps that fill one: the stack is brought up with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_size: Option<Placed<Bytes>>,
+    /// How many tasks of a service a stack that is brought up for this has: `order: 4`. A stack that is there is taken as
+    /// it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scale: BTreeMap<String, Placed<u32>>,
 }
 
 /// A build of the services and database nodes.

@@ -23,6 +23,9 @@ pub(crate) use containers::containers;
 pub use disks::{SIZE_MIN as VOLUME_SIZE_MIN, are_bound as volumes_are_bound};
 pub use volumes::volumes;
 
+/// More tasks of one service than this are a slip of the hand.
+pub const SCALE_MAX: u32 = 100;
+
 /// The stack that something belongs to.
 pub const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
 /// The image of a service as the stack file names it.
@@ -31,6 +34,8 @@ pub const IMAGE_LABEL: &str = "com.docker.stack.image";
 pub const PROFILE_LABEL: &str = "webshop.profile";
 /// What a service is: `gateway`, `service`, `database`, `pool`, `broker`, `redis`, `agent`.
 pub const KIND_LABEL: &str = "webshop.kind";
+/// Of the order, payment and stock services.
+pub const SERVICE_KIND: &str = "service";
 /// Which database a node belongs to: `order`, `payment`, `stock`.
 pub const CLUSTER_LABEL: &str = "webshop.cluster";
 /// On things of a stack that `docker stack rm` must leave: secrets, and the helpers of faults.

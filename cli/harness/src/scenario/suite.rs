@@ -1,5 +1,6 @@
 //! Finding scenarios: files, directories, and names of those that the project brings along.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Scenario, file::Mistake, tags::Tags, world::world};
@@ -7,8 +8,8 @@ use crate::{
     error::{Error, Result},
     project::{Profile, Project},
     scenario::ProfileName,
-    stack::compose::File,
-    target::World,
+    stack::{SCALE_MAX, compose::File},
+    target::near,
 };
 
 /// Where a project keeps its scenarios.
@@ -79,20 +80,37 @@ pub fn read(project: &Project, path: &Path) -> Result<Scenario> {
     })
 }
 
-/// What is wrong with a scenario on this project's stack.
+/// What is wrong with a scenario on this project's stack, in the order of the file.
 ///
 /// # Errors
 /// The stack file cannot be read.
 pub fn check(project: &Project, scenario: &Scenario) -> Result<Vec<Mistake>> {
-    Ok(scenario.validate(&planned(project, scenario.stack.profile)?))
+    let stack_file = project.stack_file(scenario.stack.profile.into());
+    let mut file = File::read(&stack_file, &BTreeMap::new())?;
+    let mut mistakes = scaled(&mut file, scenario);
+    mistakes.extend(scenario.validate(&world(&file)));
+    mistakes.sort();
+    Ok(mistakes)
 }
 
-fn planned(project: &Project, profile: ProfileName) -> Result<World> {
-    let file = project.stack_file(profile.into());
-    Ok(world(&File::read(
-        &file,
-        &std::collections::BTreeMap::new(),
-    )?))
+/// Gives the stack file what the scenario wants of its services; what cannot be given is a mistake.
+fn scaled(file: &mut File, scenario: &Scenario) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for (name, replicas) in &scenario.stack.scale {
+        let mistake = |message, hint| Mistake {
+            place: replicas.place,
+            message,
+            hint: Some(hint),
+        };
+        if **replicas > SCALE_MAX {
+            let message = format!("{} tasks of {name} are too many", **replicas);
+            mistakes.push(mistake(message, format!("at most {SCALE_MAX}")));
+        } else if let Err(known) = file.scale(name, **replicas) {
+            let hint = near::hint(&near::names(name, &known), &known);
+            mistakes.push(mistake(format!("`{name}` cannot be scaled"), hint));
+        }
+    }
+    mistakes
 }
 
 fn paths(project: &Project, name: &str) -> Result<Vec<PathBuf>> {

@@ -210,6 +210,29 @@ impl File {
         Ok(parsed)
     }
 
+    /// Gives a service that many tasks.
+    ///
+    /// # Errors
+    /// Nothing of that name can have more than one: the names of those that can. A service with a volume cannot, nor one
+    /// that runs once on each node.
+    pub fn scale(&mut self, name: &str, replicas: u32) -> std::result::Result<(), Vec<String>> {
+        let scales = |service: &Service| {
+            service.deploy.mode == Mode::Replicated && service.volumes.is_empty()
+        };
+        match self.services.get_mut(name) {
+            Some(service) if scales(service) => {
+                service.deploy.replicas = Some(replicas);
+                Ok(())
+            }
+            Some(_) | None => Err(self
+                .services
+                .iter()
+                .filter(|(_, service)| scales(service))
+                .map(|(name, _)| name.clone())
+                .collect()),
+        }
+    }
+
     /// Every name that a service uses is defined.
     fn check(&self) -> std::result::Result<(), String> {
         for (name, service) in &self.services {

@@ -7,7 +7,7 @@ use bollard::models::{NetworkCreateRequest, Service, ServiceSpec};
 use bollard::query_parameters::{ListNetworksOptions, ListServicesOptions, UpdateServiceOptions};
 use futures_util::future::LocalBoxFuture;
 
-use super::compose::{File, Mode, Scalar};
+use super::compose::{File, Scalar};
 use super::overview::Overview;
 use super::spec::{Context, service_spec};
 use super::variables::{Wishes, variables};
@@ -167,25 +167,13 @@ fn plant(file: &mut File, bug: &str) {
 }
 
 fn scale(cluster: &Cluster, file: &mut File, scale: &[(String, u32)]) -> Result<()> {
-    let known: Vec<String> = file
-        .services
-        .iter()
-        .filter(|(_, service)| {
-            service.deploy.mode == Mode::Replicated && service.volumes.is_empty()
-        })
-        .map(|(name, _)| name.clone())
-        .collect();
     for (name, replicas) in scale {
-        match file.services.get_mut(name) {
-            Some(service) if known.contains(name) => service.deploy.replicas = Some(*replicas),
-            _ => {
-                return Err(Error::UnknownService {
-                    service: name.clone(),
-                    stack: cluster.stack.to_string(),
-                    known,
-                });
-            }
-        }
+        file.scale(name, *replicas)
+            .map_err(|known| Error::UnknownService {
+                service: name.clone(),
+                stack: cluster.stack.to_string(),
+                known,
+            })?;
     }
     Ok(())
 }

@@ -37,6 +37,9 @@ pub struct ServiceView {
     pub image: String,
     /// Tasks that should run; for a global service as many as there are nodes for it.
     pub wanted: u64,
+    /// What the service was scaled to; `None` for a global one.
+    #[serde(skip)]
+    pub replicas: Option<u32>,
     /// Tasks that run what the service is now, not what it was before an update.
     pub running: u64,
     /// The published ports.
@@ -217,6 +220,10 @@ fn service_view(cluster: &Cluster, id: String, service: Service, tasks: Vec<Task
         .stack
         .unscoped(spec.name.as_deref().unwrap_or_default())
         .to_owned();
+    let replicas = spec
+        .mode
+        .and_then(|mode| mode.replicated)
+        .and_then(|replicated| replicated.replicas);
     let wanted_container = spec
         .task_template
         .and_then(|template| template.container_spec);
@@ -238,6 +245,7 @@ fn service_view(cluster: &Cluster, id: String, service: Service, tasks: Vec<Task
             .and_then(|container| container.image)
             .unwrap_or_default(),
         wanted: status.desired_tasks.unwrap_or_default(),
+        replicas: replicas.and_then(|replicas| u32::try_from(replicas).ok()),
         running: tasks.iter().filter(current).count() as u64,
         ports: service
             .endpoint

@@ -1,5 +1,6 @@
 use harness::error::Error;
-use harness::project::Profile;
+use harness::project::{Profile, Project};
+use harness::scenario::{Scenario, suite};
 use harness::stack::overview::Overview;
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ fn service(replicas: u64) -> Value {
         "Spec": {
             "Name": "shop_order",
             "Labels": {"webshop.kind": "service", "webshop.profile": "small"},
+            "Mode": {"Replicated": {"Replicas": replicas}},
             "TaskTemplate": {"ContainerSpec": {"Image": "webshop/services:2"}},
         },
         "Endpoint": {"Spec": {"Ports": [{"TargetPort": 8000, "PublishedPort": 8001}]}},
@@ -78,6 +80,27 @@ async fn a_task_of_before_an_update_does_not_count() {
     let order = overview.service("order", &fake.cluster).unwrap();
     assert!(!order.is_converged());
     assert_eq!(order.running, 0);
+}
+
+#[tokio::test]
+async fn what_ran_on_a_scaled_stack_is_repeated_on_one_that_is_scaled_alike() {
+    let fake = with(json!([service(4)]), json!([])).await;
+    let overview = Overview::of_deployed(&fake.cluster).await.unwrap();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let project = Project::find(Some(&root)).unwrap();
+    let typed = Scenario::parse(
+        "version: 1\nname: fourth\ntimeline:\n  - kill: { target: order.4 }\n  - load: { for: 20s }\n",
+    )
+    .unwrap();
+    let told = suite::check(&project, &typed).unwrap();
+    assert!(
+        told[0].message.contains("nothing is called `order.4`"),
+        "{told:?}"
+    );
+    let kept = typed.on(&overview).to_yaml().unwrap();
+    let again = Scenario::parse(&kept).unwrap();
+    assert_eq!(*again.stack.scale["order"], 4, "{kept}");
+    assert_eq!(suite::check(&project, &again).unwrap(), [], "{kept}");
 }
 
 #[tokio::test]

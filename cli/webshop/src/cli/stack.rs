@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 use harness::project::Profile;
-use harness::stack::VOLUME_SIZE_MIN;
+use harness::stack::{SCALE_MAX, VOLUME_SIZE_MIN};
 use harness::units;
 
 /// Build what is missing, deploy the stack and wait until it answers. Safe to repeat: what is
@@ -216,5 +216,10 @@ fn scale(text: &str) -> Result<(String, u32), String> {
     let replicas = replicas
         .parse()
         .map_err(|error| format!("`{replicas}` is not a number of replicas: {error}"))?;
+    if replicas > SCALE_MAX {
+        return Err(format!(
+            "`{replicas}` replicas are too many: at most {SCALE_MAX}"
+        ));
+    }
     Ok((service.to_owned(), replicas))
 }

@@ -1,5 +1,7 @@
 //! `webshop run`.
 
+use std::collections::BTreeMap;
+
 use anyhow::bail;
 use checker::Verdict;
 use checker::availability::Recovery;
@@ -108,6 +110,17 @@ fn broke_off(error: &anyhow::Error) -> Option<Verdict> {
     }
 }
 
+/// What a stack for all of them is scaled to: for each service the most that one asks for.
+fn scale(entries: &[Entry]) -> Vec<(String, u32)> {
+    let mut most: BTreeMap<&str, u32> = BTreeMap::new();
+    for (name, replicas) in entries.iter().flat_map(|entry| &entry.scenario.stack.scale) {
+        let known = most.entry(name).or_default();
+        *known = (*known).max(**replicas);
+    }
+    let owned = |(name, replicas): (&str, u32)| (name.to_owned(), replicas);
+    most.into_iter().map(owned).collect()
+}
+
 fn volume_size(entry: &Entry) -> Option<u64> {
     entry.scenario.stack.volume_size.map(|size| size.0)
 }
@@ -162,7 +175,7 @@ async fn deployment(
             Ok(Some(deploy::Plan {
                 profile: Some(profile),
                 port: None,
-                scale: Vec::new(),
+                scale: scale(entries),
                 db_route: "direct".to_owned(),
                 volume_size: size,
                 environment: up::environment(),

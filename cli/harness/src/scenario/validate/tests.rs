@@ -252,6 +252,30 @@ fn a_stack_without_standbys_has_no_failover() {
     );
 }
 
+#[rstest]
+#[case("{ order: 3 }", None)]
+#[case("{ order: 1, order-pool: 2 }", None)]
+#[case("{ ordr: 3 }", Some("`ordr` cannot be scaled (did you mean order?)"))]
+#[case("{ order-db-0: 2 }", Some("`order-db-0` cannot be scaled"))]
+#[case("{ agent: 2 }", Some("`agent` cannot be scaled"))]
+#[case(
+    "{ order: 101 }",
+    Some("101 tasks of order are too many (at most 100)")
+)]
+fn only_what_the_stack_file_lets_be_scaled_is_scaled(
+    #[case] scale: &str,
+    #[case] told: Option<&str>,
+) {
+    let text = template("example");
+    let text = format!("{text}\nstack: {{ scale: {scale} }}\n");
+    let mistakes = suite::check(&project(), &Scenario::parse(&text).unwrap()).unwrap();
+    let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    match told {
+        None => assert_eq!(mistakes, [] as [&str; 0]),
+        Some(told) => assert!(mistakes[0].contains(told), "{mistakes:?}"),
+    }
+}
+
 #[test]
 fn every_scenario_of_the_project_is_right_and_fits_the_schema() {
     let schema = serde_json::to_value(schema()).unwrap();
