@@ -6,8 +6,8 @@ use bollard::query_parameters::{
 
 use super::{
     action::End,
+    container,
     helper::{Beside, Helper},
-    hold::thaw,
 };
 use crate::{
     cluster::Cluster,
@@ -127,7 +127,7 @@ async fn wipe(cluster: &Cluster, task: &Running) -> Result<()> {
         let emptied = helper.run(cluster, EMPTY, &[]).await;
         // The signal reaches a frozen container as it thaws, before anything else of it runs.
         let killed = signal(cluster, task, "KILL").await;
-        thaw(cluster, &task.container, &name).await?;
+        container::thaw(cluster, &task.container, &name).await?;
         emptied.and(killed)
     }
     .await;

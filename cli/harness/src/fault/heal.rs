@@ -4,6 +4,7 @@ use bollard::models::MountPoint;
 use futures_util::{StreamExt as _, TryStreamExt as _, future::LocalBoxFuture, stream};
 
 use super::{
+    container,
     disk::{self, Mounted},
     failpoint,
     helper::{self, DIRECT_WRITES},
@@ -89,7 +90,7 @@ async fn inside(cluster: &Cluster, container: &Container) -> Result<Vec<Inside>>
         volumes,
     } = container;
     let mut found = Vec::new();
-    if hold::is_throttled(cluster, id).await? {
+    if container::is_throttled(cluster, id).await? {
         found.push(Inside::Throttled);
     }
     if is_test_image(image) {
@@ -116,7 +117,7 @@ async fn heal(cluster: &Cluster) -> Result<Vec<String>> {
     let mut done = Vec::new();
     // What is frozen cannot answer, so that goes first.
     for Container { id, task, .. } in containers(cluster, "paused").await? {
-        hold::thaw(cluster, &id, &task).await?;
+        container::thaw(cluster, &id, &task).await?;
         done.push(format!("unpaused {task}"));
     }
     for left in helper::left(cluster).await? {
@@ -130,8 +131,8 @@ async fn heal(cluster: &Cluster) -> Result<Vec<String>> {
         volumes,
     } in containers(cluster, "running").await?
     {
-        if hold::is_throttled(cluster, &id).await? {
-            hold::unthrottle(cluster, &id, &task).await?;
+        if container::is_throttled(cluster, &id).await? {
+            container::unthrottle(cluster, &id, &task).await?;
             done.push(format!("ended the throttling of {task}"));
         }
         for volume in disk::filled(cluster, &id, &volumes).await? {

@@ -1,9 +1,11 @@
 //! A fault that is on a task until it is lifted: how it is put there, what shows that it is in effect, how it ends.
 
+mod look;
+
 use std::net::IpAddr;
 
-use bollard::{errors::Error as DockerError, models::ContainerUpdateBody};
-
+pub(super) use self::look::Look;
+use self::look::{ask, number};
 use super::{
     action::Hold,
     container::{self, State},
@@ -11,7 +13,7 @@ use super::{
     helper::{Beside, Helper},
     network::{self, LINKS, Scripts, Where},
     now::{self, Now},
-    tenure::{Ended, Place},
+    tenure::Ended,
 };
 use crate::{
     cluster::Cluster,
@@ -20,10 +22,6 @@ use crate::{
     tasks::Running,
 };
 
-/// The scheduler's period, in microseconds: the kernel's own default.
-const CPU_PERIOD_US: i64 = 100_000;
-/// Takes a quota away again; 0 would mean to leave it as it is.
-const NO_QUOTA: i64 = -1;
 /// What a kernel is tried with where the amount is not known before the injection.
 const NOMINAL_BITS_PER_S: u64 = 1_000_000;
 
@@ -54,30 +52,6 @@ enum Means {
         volume: String,
         scripts: disk::Scripts,
     },
-}
-
-/// What one look at a fault found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) place: Place,
-    /// What shows that it is in effect; nothing where nothing does yet.
-    pub(super) effect: Option<String>,
-}
-
-impl Look {
-    fn gone(ended: Ended) -> Self {
-        Self {
-            place: Place::Gone(ended),
-            effect: None,
-        }
-    }
-
-    fn there(effect: Option<String>) -> Self {
-        Self {
-            place: Place::There,
-            effect,
-        }
-    }
 }
 
 /// Refuses what cannot be done to these tasks, before anything is.
@@ -219,9 +193,11 @@ impl OnTask {
     /// Ends it, and looks that nothing of it is left.
     pub(super) async fn lift(&self, cluster: &Cluster) -> Result<()> {
         match &self.means {
-            Means::Frozen => thaw(cluster, &self.task.container, &self.task.name()).await,
+            Means::Frozen => {
+                container::thaw(cluster, &self.task.container, &self.task.name()).await
+            }
             Means::Throttled { .. } => {
-                unthrottle(cluster, &self.task.container, &self.task.name()).await
+                container::unthrottle(cluster, &self.task.container, &self.task.name()).await
             }
             Means::Network { helper, scripts } => {
                 self.undo(cluster, helper, &scripts.undo, &[]).await
@@ -259,42 +235,6 @@ impl OnTask {
         }
         helper.remove(cluster).await
     }
-}
-
-/// What a script told that looks at a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    There(u64),
-    Gone(Ended),
-}
-
-impl Told {
-    fn look(self, effect: impl FnOnce(u64) -> Option<String>) -> Look {
-        match self {
-            Self::There(number) => Look::there(effect(number)),
-            Self::Gone(ended) => Look::gone(ended),
-        }
-    }
-}
-
-/// Runs the look of a fault in its helper. A helper that has ended holds nothing any more that we could vouch for.
-async fn ask(cluster: &Cluster, helper: &Helper, look: &str) -> Result<Told> {
-    match helper.run(cluster, look, &[]).await {
-        Ok(said) => read(&said),
-        Err(error) => match container::state(cluster, helper.id()).await? {
-            State::Ended => Ok(Told::Gone(Ended::Helper)),
-            State::Runs { .. } => Err(error),
-        },
-    }
-}
-
-/// Reads `there 12` or `gone`.
-fn read(said: &str) -> Result<Told> {
-    let said = said.trim();
-    if said == "gone" {
-        return Ok(Told::Gone(Ended::Fault));
-    }
-    number(said.strip_prefix("there ").unwrap_or(said)).map(Told::There)
 }
 
 /// The volume that a task's data are on.
@@ -386,13 +326,6 @@ async fn apply(
     Err(error)
 }
 
-/// The number that a script printed.
-fn number(said: &str) -> Result<u64> {
-    said.trim().parse().map_err(|error| Error::Fault {
-        reason: format!("`{}` should have been a number: {error}", said.trim()),
-    })
-}
-
 async fn network(
     cluster: &Cluster,
     task: &Running,
@@ -420,75 +353,17 @@ async fn freeze(cluster: &Cluster, task: &Running) -> Result<Means> {
     Ok(Means::Frozen)
 }
 
-/// Lets a frozen container go on; one that has ended or goes on already is fine.
-pub(super) async fn thaw(cluster: &Cluster, container: &str, task: &str) -> Result<()> {
-    let docker = cluster.engine.docker();
-    let Err(error) = docker.unpause_container(container).await else {
-        return Ok(());
-    };
-    match container::state(cluster, container).await? {
-        State::Ended | State::Runs { paused: false, .. } => Ok(()),
-        State::Runs { paused: true, .. } => Err(Error::docker(format!("unpause {task}"), error)),
-    }
-}
-
 async fn throttle(cluster: &Cluster, task: &Running, milli_cpus: u64) -> Result<Means> {
     let periods_before = now::throttled_periods(cluster, task).await?;
     let share = i64::try_from(milli_cpus).unwrap_or(i64::MAX);
-    let quota_us = share.saturating_mul(CPU_PERIOD_US / 1_000);
-    set_quota(cluster, &task.container, quota_us)
+    let quota_us = share.saturating_mul(container::CPU_PERIOD_US / 1_000);
+    container::set_quota(cluster, &task.container, quota_us)
         .await
         .map_err(|error| Error::docker(format!("throttle {}", task.name()), error))?;
     Ok(Means::Throttled {
         quota_us,
         periods_before,
     })
-}
-
-/// Gives a container all processors again; one that has ended is fine.
-pub(super) async fn unthrottle(cluster: &Cluster, container: &str, task: &str) -> Result<()> {
-    let taken = set_quota(cluster, container, NO_QUOTA).await;
-    match (container::state(cluster, container).await?, taken) {
-        (State::Ended, _) => Ok(()),
-        (State::Runs { .. }, Err(error)) => Err(Error::docker(
-            format!("end the throttling of {task}"),
-            error,
-        )),
-        (State::Runs { quota_us: None, .. }, Ok(())) => Ok(()),
-        (
-            State::Runs {
-                quota_us: Some(_), ..
-            },
-            Ok(()),
-        ) => Err(Error::Fault {
-            reason: format!("{task} still has a quota of its processor"),
-        }),
-    }
-}
-
-/// Whether a container has a quota. No service of the stack has one of its own.
-pub(super) async fn is_throttled(cluster: &Cluster, container: &str) -> Result<bool> {
-    let state = container::state(cluster, container).await?;
-    Ok(matches!(
-        state,
-        State::Runs {
-            quota_us: Some(_),
-            ..
-        }
-    ))
-}
-
-async fn set_quota(cluster: &Cluster, container: &str, quota_us: i64) -> Result<(), DockerError> {
-    let update = ContainerUpdateBody {
-        cpu_period: Some(CPU_PERIOD_US),
-        cpu_quota: Some(quota_us),
-        ..ContainerUpdateBody::default()
-    };
-    cluster
-        .engine
-        .docker()
-        .update_container(container, update)
-        .await
 }
 
 #[cfg(test)]

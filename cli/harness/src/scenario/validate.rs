@@ -1,20 +1,23 @@
 //! Whether a scenario makes sense. Everything that can be known before a stack is there is said here.
 
+mod step;
+
 use std::collections::BTreeSet;
 
 use protocol::{db::Role, failpoint::Failpoint};
 
+use self::step::{check_aim, check_random, check_step};
 use super::{
     ImagesName, Scenario, Settle, VERSION,
     aim::Aim,
     file::Mistake,
     place::{Place, Placed},
-    step::{Crash, Random, Step},
+    step::{Crash, Step},
 };
 use crate::{
     cluster::StackName,
     error::Error,
-    fault::action::{Action, Count, Hold},
+    fault::action::Count,
     target::{Target, Victim, World, near},
 };
 
@@ -291,129 +294,6 @@ fn aims(step: &Step) -> Vec<Aim> {
         .chain(drawn)
         .flat_map(Step::aims)
         .collect()
-}
-
-fn check_step(step: &Step, place: Place, found: &mut Found) {
-    let others = [
-        step.crash.is_some(),
-        step.wait.is_some(),
-        step.load.is_some(),
-        step.random.is_some(),
-    ];
-    let others = others.iter().filter(|there| **there).count();
-    let count = step.aims().len() + others;
-    if count != 1 {
-        let message = format!("a step does one thing, and this one has {count}");
-        found.say(
-            place,
-            message,
-            "exactly one fault, or one of wait, load and random",
-        );
-    }
-    if step.weight.is_some() {
-        found.say(
-            place,
-            "`weight` belongs to a fault that may be drawn",
-            "put it beside a fault under random.faults",
-        );
-    }
-    let waits = !step.after.is_zero() || step.when.is_some() || step.expect.is_some();
-    if !step.is_fault() && (waits || step.within.is_some()) {
-        found.say(
-            place,
-            "`after`, `when`, `within` and `expect` belong to a fault",
-            "put them beside a fault such as `kill`, or use a step `wait` or `load`",
-        );
-    }
-    if step.within.is_some() && step.when.is_none() {
-        found.say(
-            place,
-            "`within` has nothing to wait for",
-            "add `when`, or leave it out",
-        );
-    }
-    let nothing = step.load.is_some_and(|stretch| stretch.length.is_zero())
-        || step
-            .wait
-            .as_ref()
-            .is_some_and(|wait| wait.timeout.is_zero());
-    if nothing {
-        found.say(
-            place,
-            "this takes no time at all",
-            "give it some, for example 20s",
-        );
-    }
-}
-
-fn check_random(random: &Random, place: Place, found: &mut Found) {
-    if random.faults.is_empty() {
-        found.say(
-            place,
-            "there is no fault to draw",
-            "list some under `faults`",
-        );
-    }
-    if random.every.to > random.length {
-        found.say(
-            place,
-            format!("in {} there may be no fault at all", random.length),
-            format!("`for` is at least the longest pause, {}", random.every.to),
-        );
-    }
-    if !(1..=10).contains(&*random.at_most) {
-        found.say(
-            random.at_most.place,
-            "at_most is out of range",
-            "from 1 to 10",
-        );
-    }
-    for fault in &random.faults {
-        let bare = Step {
-            weight: None,
-            ..fault.value.clone()
-        };
-        check_step(&bare, fault.place, found);
-        let timed = !fault.after.is_zero() || fault.when.is_some() || fault.crash.is_some();
-        if timed || !fault.is_fault() {
-            found.say(
-                fault.place,
-                "this cannot be drawn",
-                "a fault with a target, without `after` and `when`: the block says when",
-            );
-        }
-        if let Some(weight) = &fault.weight
-            && !(1..=1000).contains(&**weight)
-        {
-            found.say(weight.place, "weight is out of range", "from 1 to 1000");
-        }
-    }
-}
-
-/// Its length and its amount.
-fn check_aim(aim: &Aim, found: &mut Found) {
-    if let Some(length) = aim.length
-        && length.is_zero()
-    {
-        found.say(
-            length.place,
-            "this fault would last no time at all",
-            "give it some, for example 20s",
-        );
-    }
-    let Action::Hold { hold, .. } = &aim.action else {
-        return;
-    };
-    let amount = aim.amount.unwrap_or_default();
-    match hold {
-        Hold::Loss { per_mille: 0 } => {
-            found.say(amount, "nothing would be lost", "from 0.1% to 100%");
-        }
-        Hold::Delay { ms } if !(1..=60_000).contains(ms) => {
-            found.say(amount, "this delay is out of range", "from 1ms to 60s");
-        }
-        _ => {}
-    }
 }
 
 /// What the first target would be, where all of them are something.

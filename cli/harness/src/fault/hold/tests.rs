@@ -6,7 +6,8 @@ use wiremock::{
     matchers::{method, path_regex},
 };
 
-use super::*;
+use super::{look::*, *};
+use crate::fault::tenure::Place;
 use crate::{
     engine::{Endpoint, Engine},
     event::Events,
