@@ -71,7 +71,8 @@ pub struct Sustained {
     /// The name of its run.
     pub run: String,
     pub verdict: Verdict,
-    pub work: Work,
+    /// What it took; `None` where the meters could not be read.
+    pub work: Option<Work>,
 }
 
 impl Bench {

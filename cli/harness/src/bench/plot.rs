@@ -47,9 +47,8 @@ pub fn svg(bench: &Bench) -> Option<String> {
     let mut steps: Vec<&Step> = bench.steps.iter().chain(held).collect();
     steps.sort_by(|one, other| one.rate.total_cmp(&other.rate));
     let most = steps.last()?.rate;
-    let bars = sustained
-        .map(|sustained| by_kind(&sustained.work))
-        .unwrap_or_default();
+    let work = sustained.and_then(|sustained| sustained.work.as_ref());
+    let bars = work.map(by_kind).unwrap_or_default();
     let height = if bars.is_empty() {
         BOTTOM + 48.0
     } else {
@@ -61,7 +60,7 @@ pub fn svg(bench: &Bench) -> Option<String> {
             rect.page width=(WIDTH) height=(height) {}
             text.title x="20" y="28" { (title(bench)) }
             (latencies(bench, &steps, &Scale::linear(most)))
-            @if let Some(sustained) = sustained { (costs(sustained, &bars)) }
+            @if let Some((step, work)) = held.zip(work) { (costs(step, work, &bars)) }
         }
     };
     Some(picture.into_string())
@@ -128,12 +127,12 @@ fn line(points: impl Iterator<Item = (f64, f64)>) -> String {
 }
 
 /// A bar for each part of the stack, the longest first.
-fn costs(sustained: &Sustained, bars: &[(String, f64)]) -> Markup {
+fn costs(step: &Step, work: &Work, bars: &[(String, f64)]) -> Markup {
     let top = BOTTOM + 64.0;
     let scale = Scale::linear(bars.iter().map(|(_, ms)| *ms).fold(0.0, f64::max) * 1000.0);
-    let all = sustained.work.per_checkout(sustained.work.cpu() * 1000.0);
+    let all = work.per_checkout(work.cpu() * 1000.0);
     markup! {
-        text.title x="20" y=(top) { (format!("{all:.2} ms of processor time for a checkout at {}/s", sustained.step.rate)) }
+        text.title x="20" y=(top) { (format!("{all:.2} ms of processor time for a checkout at {}/s", step.rate)) }
         @for (n, (part, used)) in bars.iter().enumerate() {
             @let y = top + 16.0 + BAR_STEP * f64::from(u32::try_from(n).unwrap_or(u32::MAX));
             @let width = scale.share(used * 1000.0) * (BARS_RIGHT - BARS_LEFT);
@@ -190,13 +189,13 @@ mod tests {
                 step: step(410.0, &[]),
                 run: "bench".to_owned(),
                 verdict: Verdict::Pass,
-                work: Work {
+                work: Some(Work {
                     seconds: 10.0,
                     ok_checkouts: 1000,
                     stack_cpu: cpu.map(|(part, used)| (part.to_owned(), used)).into(),
                     generator_cpu: 0.5,
                     ..Work::default()
-                },
+                }),
             }),
             ..Bench::new(10, 20, Duration::from_millis(500))
         }

@@ -29,7 +29,8 @@ Examples:
 Exit codes:
   0 a rate was sustained, and the run at it is a PASS
   1 it is not consistent    2 too little evidence
-  3 no rate was sustained, or a checkout takes more than --slack allows")]
+  3 no rate was sustained, or a checkout takes more than --slack allows
+  4 Docker or the stack failed, or what the rate took could not be read")]
 pub(crate) struct BenchArgs {
     /// Hold this rate, without a search
     #[arg(long, value_name = "RATE", value_parser = units::rate)]

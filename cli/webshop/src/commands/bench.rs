@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use checker::Verdict;
 use harness::Cluster;
+use harness::bench::work::Work;
 use harness::bench::{Bench, Search, Step, Sustained, plot, search};
 use harness::error::Error;
 use harness::recorder::unix_ms;
@@ -43,7 +44,7 @@ pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exi
     match args.rate {
         Some(rate) => {
             let (step, report) = bencher.offer(&bench, rate, args.length).await?;
-            bench.sustained = bencher.judge(step, report).await?;
+            bench.sustained = Some(bencher.judge(step, report).await?);
         }
         None => bencher.search(&mut bench).await?,
     }
@@ -59,18 +60,19 @@ pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exi
                 .warning(&format!("the plot is not written: {error}"));
         }
     }
-    let excess = match (&bench.sustained, args.slack, &earlier) {
-        (Some(now), Some(slack), Some(earlier)) => {
-            let earlier = earlier.sustained.as_ref();
-            earlier.map(|earlier| now.work.excess_over(&earlier.work, slack.ratio()))
-        }
-        _ => None,
+    let excess = match (work(&bench), args.slack, earlier.as_ref().and_then(work)) {
+        (Some(now), Some(slack), Some(earlier)) => now.excess_over(earlier, slack.ratio()),
+        _ => Vec::new(),
     };
-    let excess = excess.unwrap_or_default();
     for line in &excess {
         session.printer.warning(line);
     }
     Ok(exit(&bench, &excess))
+}
+
+/// What the rate that was held took, where that is known.
+fn work(bench: &Bench) -> Option<&Work> {
+    bench.sustained.as_ref()?.work.as_ref()
 }
 
 fn create(path: &Path) -> anyhow::Result<File> {
@@ -83,9 +85,9 @@ fn read(path: &Path) -> anyhow::Result<Bench> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::io(format!("read {}", path.display()), source))?;
     match Bench::parse(&text) {
-        Ok(bench) if bench.sustained.is_some() => Ok(bench),
+        Ok(bench) if work(&bench).is_some() => Ok(bench),
         Ok(_) => bail!(
-            "{}: it sustained no rate, so there is nothing to compare with",
+            "{}: it does not say what a rate took, so there is nothing to compare with",
             path.display()
         ),
         Err(reason) => Err(anyhow::Error::msg(reason)).with_context(|| {
@@ -118,7 +120,7 @@ impl Bencher<'_> {
             let Some(held) = rate else { break };
             let (step, report) = self.offer(bench, held, self.args.length).await?;
             if step.is_held() {
-                bench.sustained = self.judge(step, report).await?;
+                bench.sustained = Some(self.judge(step, report).await?);
                 return Ok(());
             }
             bench.steps.push(step);
@@ -153,8 +155,8 @@ impl Bencher<'_> {
         scenario.shape(self.seed, &command)
     }
 
-    /// Has the run at a rate judged; `None` where what it took could not be read.
-    async fn judge(&self, step: Step, report: Report) -> anyhow::Result<Option<Sustained>> {
+    /// Has the run at a rate judged.
+    async fn judge(&self, step: Step, report: Report) -> anyhow::Result<Sustained> {
         let Report { dir, work, .. } = report;
         let settle = dir.plan()?.settle;
         let judged = verify::verify(self.cluster, &dir, settle.into()).await?;
@@ -165,12 +167,12 @@ impl Bencher<'_> {
                 .note(&told::verdict::text(&judged.judgement));
         }
         report::publish(self.session, &dir, judged);
-        Ok(work.map(|work| Sustained {
+        Ok(Sustained {
             step,
             run: dir.name(),
             verdict,
             work,
-        }))
+        })
     }
 }
 
@@ -191,11 +193,12 @@ fn scenario(args: &BenchArgs, seed: u64, rate: f64, length: Duration) -> Scenari
     }
 }
 
-/// A wrong answer is worth nothing, however fast.
+/// A wrong answer is worth nothing, however fast; a right one that nobody could measure is the harness's failure.
 fn exit(bench: &Bench, excess: &[String]) -> Exit {
     match &bench.sustained {
         None => Exit::Slo,
         Some(sustained) => match sustained.verdict {
+            Verdict::Pass if sustained.work.is_none() => Exit::Harness,
             Verdict::Pass if !sustained.step.is_held() || !excess.is_empty() => Exit::Slo,
             verdict => told::exit(verdict),
         },
@@ -205,7 +208,6 @@ fn exit(bench: &Bench, excess: &[String]) -> Exit {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use harness::bench::work::Work;
 
     use super::*;
     use crate::cli::{Cli, Command};
@@ -226,7 +228,7 @@ mod tests {
             step,
             run: "bench".to_owned(),
             verdict,
-            work: Work::default(),
+            work: Some(Work::default()),
         });
         bench
     }
@@ -245,6 +247,25 @@ mod tests {
             exit(&judged(Verdict::Pass), &["more".to_owned()]),
             Exit::Slo
         );
+    }
+
+    #[test]
+    fn meters_that_could_not_be_read_hide_no_verdict() {
+        for (verdict, wanted) in [
+            (Verdict::Pass, Exit::Harness),
+            (Verdict::Violation, Exit::Violation),
+            (Verdict::Unknown, Exit::Unknown),
+            (Verdict::Harness, Exit::Harness),
+        ] {
+            let mut bench = judged(verdict);
+            if let Some(sustained) = &mut bench.sustained {
+                sustained.work = None;
+            }
+            assert_eq!(exit(&bench, &[]), wanted);
+            let told = table::text(&bench, None);
+            assert!(told.contains(&verdict.to_string()), "{told}");
+            assert!(told.contains("the meters could not be read"), "{told}");
+        }
     }
 
     #[test]

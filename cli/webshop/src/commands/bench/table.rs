@@ -40,9 +40,13 @@ pub(super) fn text(bench: &Bench, earlier: Option<&Bench>) -> String {
     };
     let before = earlier.and_then(|earlier| earlier.sustained.as_ref());
     text += &sustained(now, before, bench);
-    text += &format!("\n{}\n", costs(now, before));
-    text += &format!("\n{}\n", work(now, before));
-    text += &format!("\n{}", batches(&now.work));
+    let Some(took) = &now.work else {
+        return text + "\nwhat it took is not known: the meters could not be read";
+    };
+    let took_before = before.and_then(|before| before.work.as_ref());
+    text += &format!("\n{}\n", costs(took, took_before));
+    text += &format!("\n{}\n", work(took, took_before));
+    text += &format!("\n{}", batches(took));
     text
 }
 
@@ -90,21 +94,24 @@ fn sustained(now: &Sustained, before: Option<&Sustained>, bench: &Bench) -> Stri
             ms(before.p99_ms)
         );
     }
-    let used = now.work.cpu() / now.work.seconds.max(0.001);
+    let Some(work) = &now.work else {
+        return text;
+    };
+    let used = work.cpu() / work.seconds.max(0.001);
     let _infallible = writeln!(text, "{used:.2} of {} processors were busy", bench.cores);
     if step.is_late() {
         let _infallible = writeln!(
             text,
             "the load generator gets too little of them: it sent {} late (99th percentile) and used {:.2}",
             ms(step.late_ms),
-            now.work.generator_cpu / now.work.seconds.max(0.001)
+            work.generator_cpu / work.seconds.max(0.001)
         );
     }
     text
 }
 
 /// Processor time by service.
-fn costs(now: &Sustained, before: Option<&Sustained>) -> String {
+fn costs(now: &Work, before: Option<&Work>) -> String {
     let parts = |work: &Work| {
         let mut parts = work.cpu_by_part();
         parts.insert("(in all)".to_owned(), work.cpu());
@@ -115,13 +122,13 @@ fn costs(now: &Sustained, before: Option<&Sustained>) -> String {
     };
     compared(
         "CPU SECONDS PER THOUSAND CHECKOUTS",
-        &parts(&now.work),
-        before.map(|before| parts(&before.work)).as_ref(),
+        &parts(now),
+        before.map(parts).as_ref(),
     )
 }
 
 /// What the parts of the stack did for each checkout.
-fn work(now: &Sustained, before: Option<&Sustained>) -> String {
+fn work(now: &Work, before: Option<&Work>) -> String {
     let parts = |work: &Work| {
         let mut parts: BTreeMap<String, f64> = GUARDED
             .iter()
@@ -140,11 +147,7 @@ fn work(now: &Sustained, before: Option<&Sustained>) -> String {
         each.map(|(part, amount)| (part, work.per_checkout(amount)))
             .collect()
     };
-    compared(
-        "WORK PER CHECKOUT",
-        &parts(&now.work),
-        before.map(|before| parts(&before.work)).as_ref(),
-    )
+    compared("WORK PER CHECKOUT", &parts(now), before.map(parts).as_ref())
 }
 
 fn compared(
