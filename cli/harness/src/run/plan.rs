@@ -12,7 +12,7 @@ use super::Shape;
 use crate::{
     fault::action::Action,
     load::{Data, Profile},
-    scenario::condition::Condition,
+    scenario::{Settle, condition::Condition},
 };
 
 const FORMAT: &str = "webshop-plan";
@@ -283,6 +283,14 @@ impl Plan {
                 "a plan of version {found}; this program reads version {VERSION}"
             ));
         }
+        for (name, found, least) in [
+            ("timeout_ms", self.settle.timeout_ms, Settle::TIMEOUT_MIN),
+            ("stable_ms", self.settle.stable_ms, Settle::STABLE_FOR_MIN),
+        ] {
+            if Duration::from_millis(found) < least.0 {
+                return Err(format!("settle.{name} of {found} is less than {least}"));
+            }
+        }
         Ok(())
     }
 }
@@ -320,6 +328,25 @@ mod tests {
             .map(|fault| (fault.held_ms, fault.victims, fault.after_ms))
             .collect();
         assert_eq!(told, [(Some(8_000), 2, 7), (Some(8_000), 1, 47)]);
+    }
+
+    #[test]
+    fn a_plan_that_settles_for_less_than_a_scenario_may_is_refused() {
+        let plan: Plan = serde_json::from_str(include_str!("../../tests/plan.json")).unwrap();
+        assert_eq!(plan.check(), Ok(()));
+        for (timeout_ms, stable_ms, told) in [
+            (59_999, 3_000, "settle.timeout_ms of 59999 is less than 1m"),
+            (120_000, 0, "settle.stable_ms of 0 is less than 1s"),
+        ] {
+            let hasty = Plan {
+                settle: SettlePlan {
+                    timeout_ms,
+                    stable_ms,
+                },
+                ..plan.clone()
+            };
+            assert_eq!(hasty.check(), Err(told.to_owned()));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use harness::fault::action::{Count, Sides};
 use harness::load::Mix;
+use harness::scenario::Settle;
 use harness::scenario::quantity::{BitRate, Cpus, Quantity, Share, Span};
 use harness::units;
 use protocol::OrderId;
@@ -275,11 +276,21 @@ pub(crate) struct VerifyArgs {
     #[arg(long, conflicts_with_all = ["offline", "order"])]
     pub(crate) again: bool,
 
-    /// How long the stack may take to settle [default: as the run's plan says]
-    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    /// How long the stack may take to settle, a checkout's own deadline and 30 s at least [default: as the run's plan says]
+    #[arg(long, value_name = "DURATION", value_parser = settle_timeout)]
     pub(crate) settle_timeout: Option<Duration>,
 
     /// How to write it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+}
+
+/// No less than a scenario may ask: a saga that is slow but lives is not stuck.
+fn settle_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = units::duration(text)?;
+    let least = Settle::TIMEOUT_MIN;
+    if timeout < least.0 {
+        return Err(format!("`{text}` is too short: at least {least}"));
+    }
+    Ok(timeout)
 }
