@@ -77,6 +77,32 @@ fn every_file_of_the_project_is_repeated_by_what_is_written_of_it() {
     }
 }
 
+/// What a report says to run again: the file in the run's directory, found, read and checked as `webshop run` does.
+#[test]
+fn the_file_that_a_run_keeps_makes_the_same_plan_when_it_is_found_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let project = Project::find(Some(&root)).unwrap();
+    let runs = tempfile::tempdir().unwrap();
+    for line in [
+        "load --rate 90/m --for 45.5s --name a_B-1",
+        "chaos --kill stock --count all --repeat 3 --every 12s --at 1.5s",
+        "chaos --pause order-db-primary --isolate redis --for 8s --direct-writes",
+        "chaos --bandwidth kafka-leader:stock.commands=25%~of~now --throttle order.2=0.05cpu",
+        "chaos --kill redis --no-load",
+        "chaos --random --for 61s --every 10s",
+    ] {
+        let made = of(line);
+        let dir = harness::rundir::RunDir::create(runs.path(), &made.name, 0).unwrap();
+        let file = dir.path().join(harness::rundir::SCENARIO);
+        std::fs::write(&file, made.to_yaml().unwrap()).unwrap();
+        let found = suite::find(&project, &[file.display().to_string()]).unwrap();
+        let [entry] = found.as_slice() else {
+            panic!("{line}: {found:?}");
+        };
+        assert_eq!(entry.scenario.shape(7, line), made.shape(7, line), "{line}");
+    }
+}
+
 #[test]
 fn texts_that_look_like_something_else_are_kept() {
     for about in [
