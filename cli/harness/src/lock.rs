@@ -3,7 +3,8 @@
 //!
 //! The locks of a user are in a directory of their own that nobody else can write to: whoever could prepare a link or
 //! a lock there could have a file of this user written to, or keep every run from beginning. Two users of one engine
-//! do not see each other's locks.
+//! do not see each other's locks; but the stack itself says which run it served last (`stack/last_run.rs`), so neither is
+//! judged by the other's rows.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -23,14 +24,12 @@ use crate::{
     printable,
 };
 
-/// What the lock's file says. It stays behind: it also tells which run was the stack's last.
+/// What the lock's file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     pub pid: u32,
     /// What it does, e.g. `webshop chaos --kill stock-db-primary`.
     pub doing: String,
-    /// The directory of its run.
-    pub run: PathBuf,
 }
 
 /// What a holder says of itself is not larger, in bytes.
@@ -139,7 +138,7 @@ impl Lock {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn tell(&mut self, holder: &Holder) -> Result<()> {
+    fn tell(&mut self, holder: &Holder) -> Result<()> {
         let text = serde_json::to_string(holder).map_err(Error::json)?;
         self.file
             .set_len(0)
@@ -157,12 +156,6 @@ pub fn held_by(path: &Path) -> Option<String> {
         Ok(_free) => None,
         Err((file, _held)) => Some(told(file)),
     }
-}
-
-/// Who held the lock last; `None` where nobody has.
-#[must_use]
-pub fn last(path: &Path) -> Option<Holder> {
-    holder(open(path, OpenOptions::new().read(true)).ok()?)
 }
 
 /// `None` between taking the lock and writing who did.
@@ -185,7 +178,6 @@ mod tests {
         Holder {
             pid,
             doing: "webshop load".to_owned(),
-            run: PathBuf::from("runs/x"),
         }
     }
 
@@ -205,7 +197,6 @@ mod tests {
         );
         drop(held);
         let _again = Lock::take(&path, "webshop", &held_as(4712)).unwrap();
-        assert_eq!(last(&path), Some(held_as(4712)));
     }
 
     #[test]
@@ -216,7 +207,7 @@ mod tests {
         std::fs::write(&outside, "precious").unwrap();
         std::os::unix::fs::symlink(&outside, &path).unwrap();
         assert!(Lock::take(&path, "webshop", &held_as(1)).is_err());
-        assert_eq!((held_by(&path), last(&path)), (None, None));
+        assert_eq!(held_by(&path), None);
         assert_eq!(std::fs::read_to_string(&outside).unwrap(), "precious");
     }
 
@@ -226,7 +217,7 @@ mod tests {
         let path = dir.path().join("lock");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(Lock::take(&path, "webshop", &held_as(1)).is_err());
-        assert_eq!(last(&path), None);
+        assert_eq!(held_by(&path), None);
     }
 
     #[test]

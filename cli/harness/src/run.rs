@@ -9,11 +9,7 @@ mod timeline;
 mod told;
 pub mod verify;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bollard::query_parameters::InspectNetworkOptions;
 use checker::{Budgets, Evidence};
@@ -43,7 +39,7 @@ use crate::{
     scenario::Scenario,
     settle::{self, settle},
     snapshot,
-    stack::{GATEWAY, NETWORK, overview::Overview},
+    stack::{GATEWAY, NETWORK, last_run, overview::Overview},
     target::Victim,
     tasks::tasks,
 };
@@ -210,19 +206,17 @@ impl Prepared {
 
     async fn run_locked(mut self, runs: &Path) -> Result<Report> {
         let lock_path = lock::path(&self.plan.stack.id)?;
-        let mut holder = Holder {
+        let holder = Holder {
             pid: std::process::id(),
             doing: self.plan.command.clone(),
-            run: PathBuf::new(),
         };
-        // Refused before a directory is made, then told with it.
-        let mut held = Lock::take(&lock_path, &self.plan.stack.name, &holder)?;
+        // Refused before a directory is made.
+        let held = Lock::take(&lock_path, &self.plan.stack.name, &holder)?;
         let dir = RunDir::create(runs, &self.plan.name, unix_ms() / 1000)?;
-        dir.path().clone_into(&mut holder.run);
-        held.tell(&holder)?;
         self.plan.run = dir.name();
         dir.write_plan(&self.plan)?;
         dir.write_text(SCENARIO, &self.scenario)?;
+        last_run::keep(&self.cluster, &self.plan.run).await?;
         self.cluster
             .events
             .note(format!("run {}", dir.path().display()));

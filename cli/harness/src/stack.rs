@@ -8,6 +8,7 @@ pub mod deploy;
 mod disks;
 mod fingerprint;
 mod interpolate;
+pub(crate) mod last_run;
 pub mod logs;
 pub mod overview;
 pub(crate) mod port;
@@ -40,6 +41,8 @@ pub const SERVICE_KIND: &str = "service";
 pub const CLUSTER_LABEL: &str = "webshop.cluster";
 /// On things of a stack that `docker stack rm` must leave: secrets, and the helpers of faults.
 pub const STACK_LABEL: &str = "webshop.stack";
+/// On the agent's service: the run that the stack served last.
+const LAST_RUN_LABEL: &str = "webshop.last-run";
 /// The fingerprint of the specification that a service was made from.
 const SPEC_LABEL: &str = "webshop.spec";
 
@@ -47,6 +50,11 @@ const SPEC_LABEL: &str = "webshop.spec";
 pub const NETWORK: &str = "shop";
 /// The service that publishes the stack's only port.
 pub const GATEWAY: &str = "gateway";
+
+/// Somebody else changed a service meanwhile: it is to be looked at and changed again.
+fn is_out_of_sequence(error: &bollard::errors::Error) -> bool {
+    error.to_string().contains("update out of sequence")
+}
 
 /// An Engine API filter by one label.
 pub fn label_filter(label: &str, value: &str) -> HashMap<String, Vec<String>> {

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     event::Event,
     lock::{self, Holder, Lock},
+    printable,
     recorder::unix_ms,
     rundir::RunDir,
     settle::{Load, settle},
@@ -71,11 +72,10 @@ async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> 
     let overview = Overview::of_deployed(cluster).await?;
     let stack = mark(cluster, &overview).await?;
     let lock_path = lock::path(&stack.id)?;
-    is_still_there(dir, &recorded.plan, &stack.id, &lock_path)?;
+    is_still_there(dir, &recorded.plan, &stack.id, overview.last_run())?;
     let holder = Holder {
         pid: std::process::id(),
         doing: format!("webshop verify {}", dir.name()),
-        run: dir.path().to_owned(),
     };
     let held = Lock::take(&lock_path, &stack.name, &holder)?;
     let client = client(cluster, &overview, CALL_TIMEOUT).await?;
@@ -122,12 +122,7 @@ async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> 
 }
 
 /// The final reads of a run can only be taken from its own stack, before another run changes the rows.
-fn is_still_there(
-    dir: &RunDir,
-    plan: &Plan,
-    stack_id: &str,
-    lock_path: &std::path::Path,
-) -> Result<()> {
+fn is_still_there(dir: &RunDir, plan: &Plan, stack_id: &str, last_run: Option<&str>) -> Result<()> {
     let unfit = |reason: String| Error::Run {
         path: dir.path().to_owned(),
         reason,
@@ -138,14 +133,16 @@ fn is_still_there(
             plan.stack.name
         )));
     }
-    match lock::last(lock_path) {
-        Some(last) if last.run != dir.path() && !last.run.as_os_str().is_empty() => {
-            Err(unfit(format!(
-                "the stack has served another run since ({}), so its final reads cannot be taken",
-                last.run.display()
-            )))
-        }
-        Some(_) | None => Ok(()),
+    match last_run {
+        Some(last) if last == plan.run => Ok(()),
+        Some(last) => Err(unfit(format!(
+            "the stack has served another run since ({}), so its final reads cannot be taken",
+            printable::line(last)
+        ))),
+        None => Err(unfit(
+            "the stack does not say which run it served last, so its final reads cannot be taken"
+                .to_owned(),
+        )),
     }
 }
 
@@ -257,6 +254,29 @@ fn spread<T: Copy>(all: &[T]) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_run_that_the_stack_served_last_can_be_read() {
+        let runs = tempfile::tempdir().unwrap();
+        let dir = RunDir::create(runs.path(), "x", 0).unwrap();
+        let mut plan: Plan = serde_json::from_str(include_str!("../../tests/plan.json")).unwrap();
+        plan.run = dir.name();
+        let id = plan.stack.id.clone();
+        let ask = |id: &str, last: Option<&str>| is_still_there(&dir, &plan, id, last);
+        assert!(ask(&id, Some(&plan.run)).is_ok());
+        for (id, last, told) in [
+            ("another", Some(plan.run.as_str()), "ran on another stack"),
+            (
+                &id,
+                Some("19700101-000000-y"),
+                "served another run since (19700101-000000-y)",
+            ),
+            (&id, None, "does not say which run it served last"),
+        ] {
+            let error = ask(id, last).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
 
     #[test]
     fn a_sample_is_spread_over_everything() {

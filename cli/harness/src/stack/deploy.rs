@@ -12,8 +12,8 @@ use super::overview::Overview;
 use super::spec::{Context, service_spec};
 use super::variables::{Wishes, variables};
 use super::{
-    KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, disks, fingerprint, label_filter, port, remove,
-    secrets, volumes,
+    KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, disks, fingerprint, is_out_of_sequence,
+    label_filter, last_run, port, remove, secrets, volumes,
 };
 use crate::cluster::Cluster;
 use crate::converge;
@@ -292,6 +292,7 @@ async fn update(
             return Ok(Change::Unchanged);
         }
         let mut spec = wanted.clone();
+        last_run::carry(&found, &mut spec);
         // A counter that `docker service update --force` moves: keeping it restarts nothing needlessly.
         if let Some(template) = spec.task_template.as_mut() {
             template.force_update = found
@@ -319,8 +320,4 @@ async fn update(
             .await
             .map_err(|error| Error::docker(format!("look at the service {name}"), error))?;
     }
-}
-
-fn is_out_of_sequence(error: &bollard::errors::Error) -> bool {
-    error.to_string().contains("update out of sequence")
 }

@@ -11,7 +11,7 @@ use bollard::query_parameters::{ListServicesOptions, ListTasksOptions};
 use serde::Serialize;
 use tokio::net::TcpStream;
 
-use super::{KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, label_filter};
+use super::{KIND_LABEL, LAST_RUN_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, label_filter};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::image::is_test_image;
@@ -48,6 +48,8 @@ pub struct ServiceView {
     pub tasks: Vec<TaskView>,
     #[serde(skip)]
     pub profile: Option<Profile>,
+    #[serde(skip)]
+    pub(super) last_run: Option<String>,
     #[serde(skip)]
     updating: bool,
 }
@@ -261,6 +263,7 @@ fn service_view(cluster: &Cluster, id: String, service: Service, tasks: Vec<Task
         profile: labels
             .get(PROFILE_LABEL)
             .and_then(|name| Profile::from_name(name)),
+        last_run: labels.get(LAST_RUN_LABEL).cloned(),
         updating: update == Some(ServiceUpdateStatusStateEnum::UPDATING) || tasks.iter().any(stale),
         name,
         tasks,

@@ -104,6 +104,19 @@ async fn what_ran_on_a_scaled_stack_is_repeated_on_one_that_is_scaled_alike() {
 }
 
 #[tokio::test]
+async fn a_stack_says_which_run_it_served_last() {
+    let mut agent = service(1);
+    agent["Spec"]["Name"] = json!("shop_agent");
+    let fake = with(json!([service(1), agent]), json!([])).await;
+    let overview = Overview::of_deployed(&fake.cluster).await.unwrap();
+    assert_eq!(overview.last_run(), None);
+    agent["Spec"]["Labels"]["webshop.last-run"] = json!("20260101-000000-load");
+    let fake = with(json!([service(1), agent]), json!([])).await;
+    let overview = Overview::of_deployed(&fake.cluster).await.unwrap();
+    assert_eq!(overview.last_run(), Some("20260101-000000-load"));
+}
+
+#[tokio::test]
 async fn a_stack_that_is_not_there_is_an_error() {
     let fake = with(json!([]), json!([])).await;
     let error = Overview::of_deployed(&fake.cluster).await.unwrap_err();
