@@ -112,4 +112,51 @@ mod tests {
             format!("flock /run/lock/fill rm -f /run/filling {file} && [ ! -e {file} ]")
         );
     }
+
+    /// What the look prints where the filler's files are there or not, and the filesystem says that so many of its blocks
+    /// of 512 bytes are free.
+    fn look(guard: bool, file: bool, free: &str) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let here = dir.path().display();
+        let touch = |path: &str| std::fs::write(dir.path().join(path), "").unwrap();
+        std::fs::create_dir(dir.path().join("v")).unwrap();
+        if guard {
+            touch("filling");
+        }
+        if file {
+            touch("v/.webshop-fill");
+        }
+        let stat = dir.path().join("stat");
+        let said = format!("case $3 in %a) echo {free};; %S) echo 512;; esac");
+        std::fs::write(&stat, format!("#!/bin/sh\n{said}\n")).unwrap();
+        let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&stat, runs).unwrap();
+        let script = scripts("v")
+            .look
+            .replace("/run/filling", &format!("{here}/filling"))
+            .replace("/volumes/v", &format!("{here}/v"));
+        let there = std::env::var("PATH").unwrap();
+        let ran = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .env("PATH", format!("{here}:{there}"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ran.stdout).unwrap();
+        ran.status.success().then(|| said.trim().to_owned())
+    }
+
+    #[test]
+    fn a_look_finds_a_volume_full_or_the_filling_gone() {
+        assert_eq!(look(true, true, "0").as_deref(), Some("there 0"));
+        assert_eq!(look(true, true, "7").as_deref(), Some("there 3584"));
+        for (guard, file, free) in [(false, true, "0"), (true, false, "0"), (true, true, "4711")] {
+            let found = look(guard, file, free);
+            assert_eq!(found.as_deref(), Some("gone"), "{guard} {file} {free}");
+        }
+        assert_eq!(
+            look(true, true, "; exit 1"),
+            None,
+            "no answer is no full disk"
+        );
+    }
 }

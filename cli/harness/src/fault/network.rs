@@ -114,8 +114,11 @@ fn filter(id: &str, incoming: &[String], outgoing: &[String], done: &'static str
     undo.push(format!(
         "rules=$(iptables -w -S) && case $rules in *WS-{id}-*) exit 1;; esac"
     ));
+    // Its own rules, and those that are asked before it: but for another fault's, there were none.
     let rules = format!(
-        "rules=$(iptables -w -S) || exit 1\nrules=$(echo \"$rules\" | grep -F -- 'WS-{id}-')"
+        "rules=$(iptables -w -S) || exit 1\n\
+         rules=$(echo \"$rules\" | awk '/-j WS-{id}-/ {{ ours[$2] = 1 }}\n\
+         /WS-{id}-/ || (/^-A (INPUT|OUTPUT) / && !/-j WS-/ && !ours[$2])')"
     );
     apply.push(format!("{rules}\n{KEEP}"));
     Scripts {
@@ -196,7 +199,8 @@ mod tests {
              iptables -w -A WS-7f-O ! -o lo -j DROP\n\
              iptables -w -I OUTPUT 1 -j WS-7f-O\n\
              rules=$(iptables -w -S) || exit 1\n\
-             rules=$(echo \"$rules\" | grep -F -- 'WS-7f-')\n\
+             rules=$(echo \"$rules\" | awk '/-j WS-7f-/ { ours[$2] = 1 }\n\
+             /WS-7f-/ || (/^-A (INPUT|OUTPUT) / && !/-j WS-/ && !ours[$2])')\n\
              [ -n \"$rules\" ] && echo \"$rules\" >/run/applied"
         );
     }
@@ -253,5 +257,109 @@ mod tests {
         };
         assert_eq!(scripts(&Hold::Pause, at(&[])), None);
         assert_eq!(scripts(&throttle, at(&[])), None);
+    }
+
+    /// What a script prints where the tools of the kernel say this; nothing where it fails. `applied` is what the fault
+    /// kept when it was applied.
+    fn look(script: &str, applied: &str, tools: &[(&str, &str)]) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = dir.path().join("applied");
+        std::fs::write(&kept, applied).unwrap();
+        for (tool, body) in tools {
+            let path = dir.path().join(tool);
+            std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+            let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&path, runs).unwrap();
+        }
+        let there = std::env::var("PATH").unwrap();
+        let ran = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(script.replace("/run/applied", &kept.display().to_string()))
+            .env("PATH", format!("{}:{there}", dir.path().display()))
+            .output()
+            .unwrap();
+        ran.status
+            .success()
+            .then(|| String::from_utf8(ran.stdout).unwrap().trim().to_owned())
+    }
+
+    const POLICIES: &str = "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n";
+    const CHAINS: &str = "-N WS-7f-I\n-N WS-7f-O\n";
+    const HOOKS: &str = "-A INPUT -j WS-7f-I\n-A OUTPUT -j WS-7f-O\n";
+    const DROPS: &str = "-A WS-7f-I ! -i lo -j DROP\n-A WS-7f-O ! -o lo -j DROP\n";
+
+    fn isolated(before: &str, hooks: &str, drops: &str) -> Option<String> {
+        let iptables = format!(
+            "case $2 in -S) cat <<'END'\n{POLICIES}{CHAINS}{before}{hooks}{drops}END\n;;\n\
+             *) echo 'Chain'; echo 'pkts bytes target'; echo '  7 420 DROP all'; echo '  1 60 RETURN all';; esac"
+        );
+        let applied = format!("{CHAINS}{HOOKS}{DROPS}");
+        look(
+            &of(&Hold::Isolate).look,
+            &applied,
+            &[("iptables", &iptables)],
+        )
+    }
+
+    #[test]
+    fn a_look_at_rules_finds_them_as_they_were_applied_or_gone() {
+        let there = Some("there 14".to_owned());
+        let gone = Some("gone".to_owned());
+        assert_eq!(isolated("", HOOKS, DROPS), there);
+        assert_eq!(isolated("", "", ""), gone, "flushed");
+        assert_eq!(isolated("", HOOKS, ""), gone, "its chains were flushed");
+        assert_eq!(
+            isolated("", "-A INPUT -j WS-7f-I\n", DROPS),
+            gone,
+            "unhooked"
+        );
+        let half = "-A WS-7f-I ! -i lo -j DROP\n";
+        assert_eq!(isolated("", HOOKS, half), gone, "one rule was taken out");
+        let another = "-A INPUT -j WS-99-I\n-A WS-99-I -j DROP\n";
+        assert_eq!(
+            isolated(another, HOOKS, DROPS),
+            there,
+            "another fault is there too"
+        );
+        for bypass in ["-A INPUT -j ACCEPT\n", "-A OUTPUT -p tcp -j ACCEPT\n"] {
+            assert_eq!(isolated(bypass, HOOKS, DROPS), gone, "{bypass} comes first");
+        }
+        let after = format!("{HOOKS}-A INPUT -p udp -j ACCEPT\n");
+        assert_eq!(
+            isolated("", &after, DROPS),
+            there,
+            "what comes after is not asked"
+        );
+    }
+
+    #[test]
+    fn a_look_that_the_kernel_does_not_answer_fails() {
+        for hold in [Hold::Isolate, Hold::Delay { ms: 200 }] {
+            let broken = [("iptables", "exit 4"), ("tc", "exit 2")];
+            assert_eq!(look(&of(&hold).look, "x", &broken), None, "{hold:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_at_queues_finds_them_as_they_were_applied_or_gone() {
+        const TBF: &str = "qdisc tbf 8001: dev eth0 root rate 1Mbit burst 16Kb lat 400ms";
+        let found = |queues: &str| {
+            let tc = format!(
+                "cat <<'END'\nqdisc noqueue 0: dev lo root refcnt 2\n{queues}\nEND\n\
+                 [ \"$1\" != -s ] || echo ' Sent 900 bytes 9 pkt (dropped 2, overlimits 31 requeues 0)'"
+            );
+            let slow = of(&Hold::Bandwidth {
+                to: BitLimit::BitsPerS(1_000_000),
+            });
+            look(&slow.look, TBF, &[("tc", &tc)])
+        };
+        let referred = TBF.replace(" rate", " refcnt 5 rate");
+        for there in [TBF, &referred] {
+            assert_eq!(found(there).as_deref(), Some("there 31"), "{there}");
+        }
+        let wider = TBF.replace("1Mbit", "900Mbit");
+        for gone in ["", &wider, "qdisc noqueue 0: dev eth0 root"] {
+            assert_eq!(found(gone).as_deref(), Some("gone"), "{gone}");
+        }
     }
 }

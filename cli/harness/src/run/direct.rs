@@ -148,27 +148,27 @@ fn nodes(tasks: &Tasks) -> impl Iterator<Item = &Running> {
 
 impl Keeping {
     async fn keep(mut self, stop: CancellationToken) -> Vec<(String, Gap)> {
-        loop {
+        let ended_at = loop {
+            let found_at = Instant::now();
             let found = tasks::tasks(&self.cluster).await;
             // What cannot be done now is tried again at the next look; what is missed until then is told by the coverage.
             match found {
                 Ok(tasks) => {
                     let refused = self.follow(&tasks).await;
-                    self.see(&tasks, &refused);
+                    self.see(&tasks, found_at, &refused);
                 }
                 Err(error) => self.see_nothing(&error.to_string()),
             }
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => break Instant::now(),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-        }
+        };
         self.end_all().await;
-        let now = Instant::now();
         let ended = std::mem::take(&mut self.coverage).into_iter();
         ended
             .flat_map(|(node, coverage)| {
-                let gaps = coverage.end(now).into_iter();
+                let gaps = coverage.end(ended_at).into_iter();
                 gaps.map(move |gap| (node.clone(), gap))
             })
             .collect()
@@ -180,7 +180,7 @@ impl Keeping {
     }
 
     /// Takes down who is there, and who was heard.
-    fn see(&mut self, tasks: &Tasks, refused: &[(String, Error)]) {
+    fn see(&mut self, tasks: &Tasks, found_at: Instant, refused: &[(String, Error)]) {
         let now = Instant::now();
         for task in nodes(tasks) {
             let why = refused.iter().find(|(node, _)| *node == task.service);
@@ -189,6 +189,7 @@ impl Keeping {
             });
             let sight = Sight::There {
                 container: task.container.clone(),
+                found_at,
                 heard_at: locked(&self.heard).last_at(&task.service),
                 cause,
             };
@@ -197,7 +198,7 @@ impl Keeping {
         }
         for (node, coverage) in &mut self.coverage {
             if !nodes(tasks).any(|task| task.service == *node) {
-                coverage.see(now, Sight::Away);
+                coverage.see(now, Sight::Away { found_at });
             }
         }
     }
@@ -208,6 +209,7 @@ impl Keeping {
         for (node, coverage) in &mut self.coverage {
             let sight = Sight::There {
                 container: coverage.container().to_owned(),
+                found_at: now,
                 heard_at: locked(&self.heard).last_at(node),
                 cause: GapCause::NotFollowed(why.to_owned()),
             };

@@ -13,9 +13,11 @@ const UNHEARD_MAX: Duration = Duration::from_secs(8);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Sight {
     /// It has no container: nobody can write to it, and that is no gap.
-    Away,
+    Away { found_at: Instant },
     There {
         container: String,
+        /// When the engine was asked.
+        found_at: Instant,
         /// When its writer printed its last line, if ever.
         heard_at: Option<Instant>,
         /// What it is if nobody has heard of the writer for too long.
@@ -40,16 +42,20 @@ pub(super) struct Coverage {
 impl Coverage {
     pub(super) fn see(&mut self, now: Instant, sight: Sight) {
         match sight {
-            Sight::Away => {
+            Sight::Away { found_at } => {
+                self.open_if_unheard(found_at, GapCause::Silent);
                 self.close(now);
                 self.covered_until = None;
             }
             Sight::There {
                 container,
+                found_at,
                 heard_at,
                 cause,
             } => {
                 if container != self.container {
+                    // Nobody knows when the one before went: it may have been there, unheard, until now.
+                    self.open_if_unheard(found_at, GapCause::Silent);
                     self.close(now);
                     self.covered_until = None;
                     self.container = container;
@@ -72,7 +78,9 @@ impl Coverage {
         &self.container
     }
 
+    /// Ends the watch at that moment: the last at which the writers were to write.
     pub(super) fn end(mut self, now: Instant) -> Vec<Gap> {
+        self.open_if_unheard(now, GapCause::Silent);
         self.close(now);
         self.gaps
     }
@@ -111,9 +119,10 @@ mod tests {
         let mut coverage = Coverage::default();
         for (now, seen) in looks {
             let sight = match seen {
-                None => Sight::Away,
+                None => Sight::Away { found_at: at(*now) },
                 Some((container, heard)) => Sight::There {
                     container: (*container).to_owned(),
+                    found_at: at(*now),
                     heard_at: heard.map(at),
                     cause: GapCause::Silent,
                 },
@@ -138,8 +147,13 @@ mod tests {
         &[(0, Some(("a", Some(0)))), (2, None), (30, None), (31, Some(("b", None))), (33, Some(("b", Some(33))))], 34, &[]
     )]
     #[case::replaced_between_two_looks(
-        &[(0, Some(("a", Some(0)))), (9, Some(("b", Some(1)))), (12, Some(("b", Some(12))))], 13, &[]
+        &[(0, Some(("a", Some(0)))), (3, Some(("b", Some(1)))), (6, Some(("b", Some(6))))], 7, &[]
     )]
+    #[case::replaced_while_nobody_looked_for_long(
+        &[(0, Some(("a", Some(0)))), (9, Some(("b", Some(1)))), (12, Some(("b", Some(12))))], 13, &[(0, 9)]
+    )]
+    #[case::away_after_nobody_looked_for_long(&[(0, Some(("a", Some(0)))), (9, None)], 13, &[(0, 9)])]
+    #[case::nobody_looked_until_the_end(&[(0, Some(("a", Some(0))))], 9, &[(0, 9)])]
     #[case::unheard_until_it_was_killed(
         &[(0, Some(("a", Some(0)))), (8, Some(("a", Some(0)))), (9, None)], 20, &[(0, 9)]
     )]
