@@ -42,8 +42,8 @@ use crate::{
 use action::{Action, Count, End, Hold};
 use hold::OnTask;
 
-pub(crate) use heal::present_in_a_run;
 pub use heal::{clear, present};
+pub(crate) use heal::{present_in_a_run, remains};
 pub use keeper::{Keeper, Told};
 pub use observe::{Deaths, Observer, Seen, Tracked};
 pub use proof::Proof;

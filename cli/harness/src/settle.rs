@@ -76,6 +76,11 @@ impl Look {
         self.faults.is_empty() && self.unconverged.is_empty() && self.busy.is_empty()
     }
 
+    /// Whether nothing but the shop itself is to blame that it is not at rest.
+    fn is_stuck(&self) -> bool {
+        self.faults.is_empty() && self.unconverged.is_empty() && !self.busy.is_empty()
+    }
+
     fn missing(self) -> Vec<String> {
         let mut missing = self.faults;
         missing.extend(self.unconverged);
@@ -96,11 +101,15 @@ pub async fn settle(
     let mut positions = BTreeMap::new();
     let mut looked = false;
     loop {
-        let look = tokio::select! {
+        let mut look = tokio::select! {
             () = cluster.cancel.cancelled() => return Err(Error::Interrupted),
             look = look(cluster, agent, fault::present(cluster), &mut positions) => look,
         };
         let over = start.elapsed() >= deadline;
+        if over && look.is_stuck() {
+            // Before anybody blames the shop: a fault whose helper somebody removed is on no list.
+            look.faults = orphans(fault::remains(cluster).await);
+        }
         if look.is_settled() || over {
             cluster.events.emit(Event::Reached {
                 what: if over { "gave up settling" } else { "settled" }.to_owned(),
@@ -152,6 +161,19 @@ fn report(look: Look, load: Load, waited: Duration, deadline: Duration) -> Settl
 /// A fault that is on the stack, by what ends it: at the end of a run its own faults are healed, so somebody left it.
 fn left(fault: &str) -> String {
     format!("a fault is left: {fault}; `webshop chaos clear` ends it")
+}
+
+/// Faults that nobody holds any more, by what ends them.
+fn orphans(remains: Result<Vec<String>>) -> Vec<String> {
+    let told = |what: String| {
+        format!(
+            "a fault without its helper is left: {what}; `webshop chaos --restart SERVICE` ends it"
+        )
+    };
+    match remains {
+        Ok(remains) => remains.into_iter().map(told).collect(),
+        Err(error) => vec![error.to_string()],
+    }
 }
 
 /// `positions`: where each primary was at the look before, which its standbys must have reached by now.

@@ -135,10 +135,8 @@ mod tests {
             .look
             .replace("/run/filling", &format!("{here}/filling"))
             .replace("/volumes/v", &format!("{here}/v"));
-        let there = std::env::var("PATH").unwrap();
         let ran = std::process::Command::new("sh")
-            .args(["-c", &script])
-            .env("PATH", format!("{here}:{there}"))
+            .args(["-c", &format!("PATH={here}:$PATH\n{script}")])
             .output()
             .unwrap();
         let said = String::from_utf8(ran.stdout).unwrap();

@@ -4,11 +4,11 @@ use bollard::models::MountPoint;
 use futures_util::{StreamExt as _, TryStreamExt as _, future::LocalBoxFuture, stream};
 
 use super::{
-    container,
+    container::{self, State},
     disk::{self, Mounted},
     failpoint,
-    helper::{self, DIRECT_WRITES},
-    hold,
+    helper::{self, Beside, DIRECT_WRITES, Helper},
+    hold, network,
 };
 use crate::{
     cluster::Cluster,
@@ -36,6 +36,45 @@ pub(crate) async fn present_in_a_run(cluster: &Cluster) -> Result<Vec<String>> {
     let mut helpers = helper::left(cluster).await?;
     helpers.retain(|left| left.fault != DIRECT_WRITES);
     beside(cluster, helpers).await
+}
+
+/// What faults have left in the networks of running tasks although no helper of theirs is there any more: somebody
+/// removed it. It takes seconds and a container beside each task, so it is for those who wonder why nothing moves.
+///
+/// # Errors
+/// The engine refused, or a task's network cannot be looked into.
+pub(crate) async fn remains(cluster: &Cluster) -> Result<Vec<String>> {
+    let running = containers(cluster, "running").await?;
+    let looks = stream::iter(&running).map(|container| remain(cluster, container));
+    let remains: Vec<Vec<String>> = looks.buffered(AT_ONCE).try_collect().await?;
+    Ok(remains.concat())
+}
+
+/// What faults have left in the network of a running container. One that ended meanwhile has none.
+async fn remain(cluster: &Cluster, container: &Container) -> Result<Vec<String>> {
+    let beside = Beside {
+        fault: "probe",
+        task: &container.task,
+        container: &container.id,
+        undo: "true",
+    };
+    let ended = async |error| match container::state(cluster, &container.id).await? {
+        State::Ended => Ok(Vec::new()),
+        State::Runs { .. } => Err(error),
+    };
+    let helper = match Helper::in_network(cluster, &beside).await {
+        Ok(helper) => helper,
+        Err(error) => return ended(error).await,
+    };
+    let said = helper.run(cluster, network::REMAINS, &[]).await;
+    helper.remove(cluster).await?;
+    match said {
+        Ok(said) => Ok(said
+            .lines()
+            .map(|what| format!("{what} in the network of {}", container.task))
+            .collect()),
+        Err(error) => ended(error).await,
+    }
 }
 
 /// The faults of these helpers, and those that need none.

@@ -90,6 +90,11 @@ pub(super) fn scripts(hold: &Hold, at: Where<'_>) -> Option<Scripts> {
     }
 }
 
+/// Prints what faults have left in a network, whoever made them: chains and queues, one in a line.
+pub(super) const REMAINS: &str = "rules=$(iptables -w -S) && queues=$(tc qdisc show) || exit 1\n\
+    echo \"$rules\" | sed -n 's/^-N \\(WS-.*\\)/chain \\1/p'\n\
+    echo \"$queues\" | sed -n 's/^qdisc \\(tbf\\|netem\\) .*/queue \\1/p'";
+
 /// Rules in two chains of this fault's own.
 fn filter(id: &str, incoming: &[String], outgoing: &[String], done: &'static str) -> Scripts {
     let mut apply = vec!["set -e".to_owned()];
@@ -271,11 +276,10 @@ mod tests {
             let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             std::fs::set_permissions(&path, runs).unwrap();
         }
-        let there = std::env::var("PATH").unwrap();
+        let script = script.replace("/run/applied", &kept.display().to_string());
+        let script = format!("PATH={}:$PATH\n{script}", dir.path().display());
         let ran = std::process::Command::new("sh")
-            .arg("-c")
-            .arg(script.replace("/run/applied", &kept.display().to_string()))
-            .env("PATH", format!("{}:{there}", dir.path().display()))
+            .args(["-c", &script])
             .output()
             .unwrap();
         ran.status
@@ -338,6 +342,24 @@ mod tests {
             let broken = [("iptables", "exit 4"), ("tc", "exit 2")];
             assert_eq!(look(&of(&hold).look, "x", &broken), None, "{hold:?}");
         }
+    }
+
+    #[test]
+    fn what_faults_leave_in_a_network_is_found() {
+        let found = |rules: &str, queues: &str| {
+            let said = |text: &str| format!("cat <<'END'\n{text}\nEND");
+            let (iptables, tc) = (said(rules), said(queues));
+            look(REMAINS, "", &[("iptables", &iptables), ("tc", &tc)])
+        };
+        let quiet = "qdisc noqueue 0: dev eth0 root refcnt 2";
+        assert_eq!(found(POLICIES, quiet).as_deref(), Some(""));
+        let rules = format!("{POLICIES}{CHAINS}{HOOKS}{DROPS}");
+        let chains = "chain WS-7f-I\nchain WS-7f-O";
+        assert_eq!(found(&rules, quiet).as_deref(), Some(chains));
+        let slow = "qdisc netem 8001: dev eth0 root refcnt 2 limit 1000 delay 200ms";
+        assert_eq!(found(POLICIES, slow).as_deref(), Some("queue netem"));
+        let broken = [("iptables", "exit 4"), ("tc", "true")];
+        assert_eq!(look(REMAINS, "", &broken), None);
     }
 
     #[test]

@@ -39,6 +39,28 @@ fn a_fault_that_somebody_left_is_not_healed_and_says_how_it_ends() {
 }
 
 #[test]
+fn a_shop_that_a_fault_without_its_helper_slows_is_not_called_stuck() {
+    let mut moves_not = look(&[]);
+    moves_not.busy = vec!["3 sagas are open".to_owned()];
+    assert!(moves_not.is_stuck());
+    moves_not.faults = orphans(Ok(vec!["queue netem in the network of order.1".to_owned()]));
+    assert!(!moves_not.is_stuck());
+    let settle = report(moves_not, Load::Ended, Duration::ZERO, Duration::ZERO);
+    assert!(!settle.is_healthy() && !settle.quiescent);
+    assert!(
+        settle.missing[0].contains("queue netem in the network of order.1"),
+        "{:?}",
+        settle.missing
+    );
+    // Whoever cannot look does not blame the shop either.
+    let unseen = Error::Fault {
+        reason: "no such image".to_owned(),
+    };
+    assert_eq!(orphans(Err(unseen)).len(), 1);
+    assert!(orphans(Ok(Vec::new())).is_empty());
+}
+
+#[test]
 fn a_load_whose_program_was_stopped_did_not_stop_and_says_why() {
     let report = |load| report(look(&[]), load, Duration::ZERO, Duration::ZERO);
     assert!(report(Load::NotBegun).load_stopped);
