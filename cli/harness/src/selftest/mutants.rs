@@ -77,7 +77,7 @@ pub enum Expected {
     /// A violation with this label, of a database as a whole.
     Database(Label),
     /// A violation with one of these labels, naming an order: which of them is a matter of time.
-    OneOf([Label; 2]),
+    OneOf(&'static [Label]),
     /// Nothing is wrong, but a reason with this word keeps it from a PASS.
     Unknown(&'static str),
 }

@@ -137,12 +137,14 @@ pub const MUTANTS: [Mutant; 26] = [
         "a standby promotes itself, and the primary does not stop for it",
         Expected::Database(SplitBrain),
     ),
+    // Sagas are lost with what they had done. Where the id of one is given to another order before the shop rests, the
+    // participants leave that out as none of theirs, and it never does.
     Mutant {
         fault: Fault::Kill("order-db-primary"),
         ..clustered(
             "asynchronous",
             "synchronous_standby_names is empty, the standbys lag, and the primary is killed",
-            Expected::OneOf([LostAck, Torn]),
+            Expected::OneOf(&[LostAck, Torn, Stuck]),
         )
     },
     carts(

@@ -37,7 +37,7 @@ fn judgement(verdict: Verdict, found: &[Found]) -> Judgement {
 #[case::no_order(Expected::Order(Double), Verdict::Violation, &[(Double, false, None)], false)]
 #[case::only_suspected(Expected::Order(Double), Verdict::Unknown, &[(Double, true, Some(7))], false)]
 #[case::overlooked(Expected::Order(Double), Verdict::Pass, &[], false)]
-#[case::beside_others(Expected::OneOf([LostAck, Torn]), Verdict::Violation, &[(Double, false, Some(1)), (Torn, false, Some(7))], true)]
+#[case::beside_others(Expected::OneOf(&[LostAck, Torn]), Verdict::Violation, &[(Double, false, Some(1)), (Torn, false, Some(7))], true)]
 #[case::of_a_database(Expected::Database(SplitBrain), Verdict::Violation, &[(SplitBrain, false, None)], true)]
 #[case::healthy(Expected::Pass, Verdict::Pass, &[], true)]
 #[case::false_alarm(Expected::Pass, Verdict::Violation, &[(Torn, false, Some(7))], false)]
