@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::scenario::file::Mistake;
+use crate::{printable, scenario::file::Mistake};
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -163,6 +163,8 @@ pub enum Error {
     NoScenario { name: String, known: Vec<String> },
     #[error("the run {run} has not been judged")]
     NotJudged { run: String },
+    #[error("the argument `{}` has characters that cannot be seen", argument.escape_debug())]
+    HiddenCharacters { argument: String },
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
 }
@@ -225,6 +227,7 @@ impl Error {
             | Self::NoScenario { .. }
             | Self::NoMutant { .. }
             | Self::NotJudged { .. }
+            | Self::HiddenCharacters { .. }
             | Self::NoProject { .. } => Kind::Usage,
             _ => Kind::Harness,
         }
@@ -335,7 +338,7 @@ impl Error {
 fn wrong(file: &Path, mistakes: &[Mistake]) -> String {
     let lines: Vec<String> = mistakes
         .iter()
-        .map(|mistake| format!("{}:{mistake}", file.display()))
+        .map(|mistake| printable::line(&format!("{}:{mistake}", file.display())))
         .collect();
     lines.join("\n")
 }

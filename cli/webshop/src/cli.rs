@@ -7,12 +7,15 @@ mod scenario;
 mod selftest;
 mod stack;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harness::engine::Endpoint;
+use harness::error::Error;
+use harness::printable;
 
 use crate::printer::Style;
 
@@ -196,6 +199,18 @@ impl Global {
     pub(crate) fn step_summary(&self) -> Option<&Path> {
         let path = self.github_step_summary.as_deref()?;
         (!path.as_os_str().is_empty()).then_some(path)
+    }
+}
+
+/// No argument has anything in it that nobody could see where it is quoted: a control, a line break, a turn of the
+/// text's direction.
+pub(crate) fn require_printable(arguments: &[OsString]) -> harness::Result<()> {
+    let mut texts = arguments.iter().map(|argument| argument.to_string_lossy());
+    match texts.find(|text| printable::has_hidden(text)) {
+        None => Ok(()),
+        Some(argument) => Err(Error::HiddenCharacters {
+            argument: argument.into_owned(),
+        }),
     }
 }
 

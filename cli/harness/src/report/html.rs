@@ -54,7 +54,7 @@ pub fn html(run: &Reported) -> String {
             }
         }
     };
-    page.into_string()
+    printable::page(&page.into_string())
 }
 
 fn head(run: &Reported) -> Markup {

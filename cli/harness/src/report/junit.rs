@@ -35,8 +35,7 @@ pub fn junit_of(runs: &[Reported], broken: &[Broken]) -> String {
         reason = "the only failure is one of the writer's, and a string takes any text"
     )]
     let text = report.to_string().expect("text is written to memory");
-    // Not characters of XML, and left by the writer, which drops the others.
-    text.replace(['\u{fffe}', '\u{ffff}'], "")
+    printable::page(&text)
 }
 
 fn broken_suite(broken: &Broken) -> TestSuite {
@@ -55,7 +54,8 @@ fn suite(run: &Reported) -> TestSuite {
     let mut suite = TestSuite::new(printable::line(run.name()));
     let command = printable::line(&run.plan.command);
     suite.add_property(("command", command.as_str()));
-    suite.add_property(("again", run.verify_command().as_str()));
+    let again = printable::line(&run.verify_command());
+    suite.add_property(("again", again.as_str()));
     if let Some(load) = &run.plan.load {
         suite.add_property(("seed", load.profile.seed.to_string().as_str()));
     }

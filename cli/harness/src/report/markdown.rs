@@ -36,7 +36,7 @@ pub fn summary(runs: &[Reported]) -> String {
         &rows,
     ));
     blocks.extend(runs.iter().flat_map(details));
-    blocks.join("\n\n") + "\n"
+    printable::page(&(blocks.join("\n\n") + "\n"))
 }
 
 fn mark(verdict: Verdict) -> &'static str {

@@ -49,7 +49,9 @@ pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exi
     }
     match args.format {
         Format::Json => session.printer.json(&bench)?,
-        Format::Text => session.printer.line(&table::text(&bench, earlier.as_ref())),
+        Format::Text => session
+            .printer
+            .block(&table::text(&bench, earlier.as_ref())),
     }
     if let Some((mut file, svg)) = plot_file.zip(plot::svg(&bench)) {
         // What was found stands without its picture.

@@ -48,9 +48,9 @@ pub(crate) async fn run(args: PsArgs, session: Session) -> anyhow::Result<Exit> 
             inside: &inside,
         })?,
         Format::Text => {
-            session.printer.line(&services_table(&overview));
+            session.printer.block(&services_table(&overview));
             for table in inside::tables(&inside) {
-                session.printer.line(&format!("\n{table}"));
+                session.printer.block(&format!("\n{table}"));
             }
             if overview.profile() == Some(Profile::Small) {
                 session.printer.warning(SMALL);

@@ -73,7 +73,7 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
             outcomes
         }
     }?;
-    session.printer.line(&format!("\n{}", summary(&outcomes)));
+    session.printer.block(&format!("\n{}", summary(&outcomes)));
     let mut reported = Vec::new();
     for outcome in &outcomes {
         match self::reported(outcome) {
@@ -85,9 +85,9 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
     let broken: Vec<Broken> = outcomes.iter().filter_map(broken).collect();
     report::publish_all(&session, &reported, &broken);
     if let Some(error) = &left {
-        session
-            .printer
-            .error(&format!("the stack is still there: {error}"));
+        session.printer.error(&printable::line(&format!(
+            "the stack is still there: {error}"
+        )));
     }
     Ok(told::exit(worst(&outcomes, left.as_ref())))
 }
@@ -257,7 +257,7 @@ async fn try_one(
     let (verdict, gaps) = gaps::outcome(&judgement, &scenario.known_gaps);
     for violation in judgement.violations.iter().take(TOLD_MAX) {
         let text = printable::line(&violation.text);
-        session.printer.line(&format!("\n{text}"));
+        session.printer.block(&format!("\n{text}"));
     }
     for reason in judgement.reasons.iter().chain(&gaps) {
         session

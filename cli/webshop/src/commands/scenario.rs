@@ -35,7 +35,7 @@ pub(crate) fn run(args: ScenarioArgs, session: &Session) -> anyhow::Result<Exit>
         ScenarioCommand::Explain { scenario, seed } => {
             for entry in suite::find(&session.project()?, &[scenario])? {
                 let seed = seed.or(entry.scenario.seed).unwrap_or(0);
-                printer.line(entry.scenario.explain(seed).trim_end());
+                printer.block(entry.scenario.explain(seed).trim_end());
             }
         }
         ScenarioCommand::Schema => {
@@ -76,6 +76,6 @@ fn list(session: &Session, directory: Option<&Path>, tags: Option<&Tags>) -> any
         .collect();
     session
         .printer
-        .line(&table::draw(&["SCENARIO", "TAGS", "ABOUT"], &rows));
+        .block(&table::draw(&["SCENARIO", "TAGS", "ABOUT"], &rows));
     Ok(())
 }

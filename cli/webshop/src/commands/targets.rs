@@ -40,7 +40,7 @@ pub(crate) async fn run(args: TargetsArgs, session: Session) -> anyhow::Result<E
             let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
             session
                 .printer
-                .line(&table::draw(&["TARGET", "IS NOW"], &rows));
+                .block(&table::draw(&["TARGET", "IS NOW"], &rows));
         }
     }
     Ok(Exit::Pass)
