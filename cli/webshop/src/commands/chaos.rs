@@ -250,7 +250,7 @@ async fn clear(session: &Session) -> anyhow::Result<Exit> {
         session.printer.line("no faults");
     }
     for line in done {
-        session.printer.line(&line);
+        session.printer.line(&printable::line(&line));
     }
     Ok(Exit::Pass)
 }

@@ -303,7 +303,10 @@ fn summary(outcomes: &[Outcome]) -> String {
 }
 
 fn row(outcome: &Outcome) -> Vec<String> {
-    let mut cells = vec![outcome.name.clone(), verdict_line(outcome.verdict)];
+    let mut cells = vec![
+        printable::line(&outcome.name),
+        verdict_line(outcome.verdict),
+    ];
     match &outcome.judged {
         Ok((dir, judgement)) => {
             let availability = &judgement.availability;
@@ -311,7 +314,7 @@ fn row(outcome: &Outcome) -> Vec<String> {
             cells.push(ms(availability.longest_gap_ms));
             cells.push(format!("{:.0} ms", availability.checkout_latency.p99_ms));
             cells.push(outcome.seed.to_string());
-            cells.push(dir.name());
+            cells.push(printable::line(&dir.name()));
         }
         Err(_told) => {
             cells.extend(["-", "-", "-", &outcome.seed.to_string(), "-"].map(str::to_owned))

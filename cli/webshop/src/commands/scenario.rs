@@ -4,6 +4,7 @@ use std::path::Path;
 
 use harness::Project;
 use harness::error::Error;
+use harness::printable;
 use harness::scenario::explain::template;
 use harness::scenario::suite::{self, DIRECTORY};
 use harness::scenario::tags::Tags;
@@ -29,7 +30,7 @@ pub(crate) fn run(args: ScenarioArgs, session: &Session) -> anyhow::Result<Exit>
         ScenarioCommand::Validate { scenarios } => {
             let found = suite::find(&session.project()?, &scenarios)?;
             for entry in &found {
-                printer.line(&format!("{}: ok", entry.path.display()));
+                printer.line(&printable::line(&format!("{}: ok", entry.path.display())));
             }
         }
         ScenarioCommand::Explain { scenario, seed } => {
@@ -70,8 +71,9 @@ fn list(session: &Session, directory: Option<&Path>, tags: Option<&Tags>) -> any
         .into_iter()
         .map(|entry| entry.scenario)
         .map(|scenario| {
-            let tags = scenario.tags.join(",");
-            vec![scenario.name.value, tags, table::short(&scenario.about)]
+            let tags = printable::line(&scenario.tags.join(","));
+            let name = printable::line(&scenario.name.value);
+            vec![name, tags, table::short(&scenario.about)]
         })
         .collect();
     session

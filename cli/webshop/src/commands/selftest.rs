@@ -202,7 +202,7 @@ fn row(line: &Line) -> Vec<String> {
         line.given.clone(),
         line.order.map_or_else(dash, |order| order.to_string()),
         human(took),
-        line.run.clone().unwrap_or_else(dash),
+        line.run.as_deref().map_or_else(dash, printable::line),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use harness::agent::Agent;
 use harness::fault;
+use harness::printable;
 use harness::target::{Target, Victim, World};
 use serde::Serialize;
 
@@ -72,7 +73,7 @@ fn cells(row: &Row) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(", "),
     };
-    vec![row.target.clone(), now]
+    vec![printable::line(&row.target), printable::line(&now)]
 }
 
 /// `stock-db-1.1 (primary, timeline 2)`

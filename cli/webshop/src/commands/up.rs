@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use harness::image;
 use harness::project::Profile;
 use harness::stack::deploy::{self, Plan};
+use harness::{image, printable};
 
 use crate::cli::UpArgs;
 use crate::commands::ps;
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: UpArgs, session: Session) -> anyhow::Result<Exit> 
     if let Some(url) = overview.url(&cluster) {
         session
             .printer
-            .block(&format!("\nThe shop answers at {url}"));
+            .block(&format!("\nThe shop answers at {}", printable::line(&url)));
     }
     Ok(Exit::Pass)
 }

@@ -161,6 +161,41 @@ mod tests {
     }
 
     #[test]
+    fn no_text_of_an_event_begins_a_line() {
+        let nasty = || "x\nforged\u{1b}[35m".to_owned();
+        for event in [
+            Event::Note { text: nasty() },
+            Event::Warning { text: nasty() },
+            Event::Service {
+                name: nasty(),
+                change: Change::Created,
+            },
+            Event::Reached {
+                what: nasty(),
+                took: Duration::ZERO,
+            },
+            Event::Build {
+                name: nasty(),
+                progress: Progress::Step {
+                    at: 1,
+                    of: 2,
+                    text: nasty(),
+                },
+            },
+            Event::Waiting {
+                what: nasty(),
+                done: 0,
+                wanted: 1,
+                missing: vec![nasty()],
+            },
+        ] {
+            let line = Lines::default().line(&event).unwrap();
+            assert!(!line.contains("\nforged"), "{line:?}");
+            assert!(line.contains(r"forged\u{1b}[35m"), "{line:?}");
+        }
+    }
+
+    #[test]
     fn many_that_are_missing_are_counted() {
         let missing: Vec<String> = (0..7).map(|n| format!("s{n}")).collect();
         assert_eq!(

@@ -13,7 +13,7 @@ const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const NASTY: [&str; 8] = [
     "x\n::error::forged",
     "x\r\n \t::error::forged",
-    "\u{1b}[31mx\u{1b}]0;t\u{7}",
+    "\u{1b}[35mx\u{1b}]0;t\u{7}",
     "a\u{9b}2J\u{85}::error::forged\u{2028}::error::forged",
     "\u{202e}x\u{2066}\u{61c}\u{200f}",
     "::error::forged",
@@ -28,6 +28,8 @@ fn is_visible(nasty: &str) -> bool {
 
 /// No line is a command to a runner, and no character one to the terminal.
 fn harmless(shown: &str, what: &dyn std::fmt::Debug) {
+    assert!(!shown.contains("\u{1b}[35m"), "{what:?}: {shown:?}");
+    let shown = &without_colours(shown);
     for line in shown.lines() {
         let is_command = line.trim_start().starts_with("::");
         assert!(!is_command, "{what:?}: {shown}");
@@ -43,9 +45,23 @@ fn harmless(shown: &str, what: &dyn std::fmt::Debug) {
     assert!(!shown.contains(hidden), "{what:?}: {shown:?}");
 }
 
-/// The exit code and what was shown, which is harmless.
+/// Our own colours are no part of it.
+fn without_colours(shown: &str) -> String {
+    let mut parts = shown.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let after = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        match after.strip_prefix('m') {
+            Some(after) => plain.push_str(after),
+            None => plain.extend(["\u{1b}[", part]),
+        }
+    }
+    plain
+}
+
+/// The exit code of a command whose output, as a terminal would get it, is harmless.
 fn code(dir: &Path, command: &mut assert_cmd::Command, what: &dyn std::fmt::Debug) -> i32 {
-    let shown = told(dir, command);
+    let shown = told(dir, command.env("CLICOLOR_FORCE", "1"));
     harmless(&shown, what);
     let (code, _) = shown["exit ".len()..].split_once('\n').unwrap();
     code.parse().unwrap()
@@ -210,7 +226,9 @@ fn no_name_of_a_directory_is_a_line_of_its_own_or_a_command() {
             (&["scenario", "list", "."], 64),
         ] {
             let mut command = webshop(&inside, args);
-            command.env("GITHUB_ACTIONS", "true");
+            command
+                .env("GITHUB_ACTIONS", "true")
+                .env("CLICOLOR_FORCE", "1");
             if args[0] == "scenario" {
                 command.env("WEBSHOP_PROJECT_DIR", CHECKOUT);
             }
