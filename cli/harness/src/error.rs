@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{printable, scenario::file::Mistake};
+use crate::{
+    printable,
+    scenario::{file::Mistake, place::Place},
+};
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -338,7 +341,15 @@ impl Error {
 fn wrong(file: &Path, mistakes: &[Mistake]) -> String {
     let lines: Vec<String> = mistakes
         .iter()
-        .map(|mistake| printable::line(&format!("{}:{mistake}", file.display())))
+        .map(|mistake| {
+            // What has no place is no `file:line:column`.
+            let gap = if mistake.place == Place::default() {
+                " "
+            } else {
+                ""
+            };
+            printable::line(&format!("{}:{gap}{mistake}", file.display()))
+        })
         .collect();
     lines.join("\n")
 }

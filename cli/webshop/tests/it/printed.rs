@@ -68,7 +68,7 @@ fn code(dir: &Path, command: &mut assert_cmd::Command, what: &dyn std::fmt::Debu
 }
 
 /// Every command that takes a text, `H` in its place, and how it ends where the text can be seen.
-const COMMANDS: [(&[&str], i32); 35] = [
+const COMMANDS: [(&[&str], i32); 36] = [
     (&["H"], 64),
     (&["--H"], 64),
     (&["-H"], 64),
@@ -94,6 +94,7 @@ const COMMANDS: [(&[&str], i32); 35] = [
     (&["load", "--mix", "H"], 64),
     (&["load", "--name", "H"], 64),
     (&["bench", "--rate", "H"], 64),
+    (&["bench", "--compare", "H"], 64),
     // Only the engine can say that nothing is called so.
     (&["chaos", "--kill", "H"], 4),
     (&["chaos", "--kill", "redis", "--at", "H"], 64),
