@@ -176,8 +176,19 @@ impl FaultEvidence {
     /// Whether everything that proves its effect was seen, and for as long as planned.
     #[must_use]
     pub fn took_effect(&self) -> bool {
-        let held = self.held.is_none_or(|held| held.is_as_planned());
-        self.effective_us.is_some() && self.missing.is_empty() && held
+        self.was_seen() && self.cut_short().is_none()
+    }
+
+    /// Whether everything that proves its effect was seen, for however short a time.
+    #[must_use]
+    pub fn was_seen(&self) -> bool {
+        self.effective_us.is_some() && self.missing.is_empty()
+    }
+
+    /// How long it was held, where that is shorter than planned.
+    #[must_use]
+    pub fn cut_short(&self) -> Option<Held> {
+        self.held.filter(|held| !held.is_as_planned())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::scenario::file::Mistake;
+use crate::{
+    printable,
+    scenario::{file::Mistake, place::Place},
+};
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -163,6 +166,8 @@ pub enum Error {
     NoScenario { name: String, known: Vec<String> },
     #[error("the run {run} has not been judged")]
     NotJudged { run: String },
+    #[error("the argument `{}` has characters that cannot be seen", argument.escape_debug())]
+    HiddenCharacters { argument: String },
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
 }
@@ -225,6 +230,7 @@ impl Error {
             | Self::NoScenario { .. }
             | Self::NoMutant { .. }
             | Self::NotJudged { .. }
+            | Self::HiddenCharacters { .. }
             | Self::NoProject { .. } => Kind::Usage,
             _ => Kind::Harness,
         }
@@ -335,7 +341,15 @@ impl Error {
 fn wrong(file: &Path, mistakes: &[Mistake]) -> String {
     let lines: Vec<String> = mistakes
         .iter()
-        .map(|mistake| format!("{}:{mistake}", file.display()))
+        .map(|mistake| {
+            // What has no place is no `file:line:column`.
+            let gap = if mistake.place == Place::default() {
+                " "
+            } else {
+                ""
+            };
+            printable::line(&format!("{}:{gap}{mistake}", file.display()))
+        })
         .collect();
     lines.join("\n")
 }

@@ -15,15 +15,115 @@ pub fn line(text: &str) -> String {
             c => shown.push(c),
         }
     }
-    // GitHub's runner finds `##[error]` anywhere in a line, `::error::` only at its beginning.
-    shown.replace("##[", "## [")
+    without_commands(shown)
 }
 
-/// As [`line()`], for text that is meant to have several lines: an error with a log in it.
+/// As [`line()`], for text that is meant to have several lines: an error with a log in it. All but the first are indented,
+/// so that none of them passes for a line of our own.
 #[must_use]
 pub fn lines(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(line).collect();
-    lines.join("\n")
+    lines.join("\n  ")
+}
+
+/// A whole document, or all that is printed at once: its line breaks and tabs are ours and stay. Whatever parts of unknown
+/// origin it has, nothing in it is a control or a command to a CI runner.
+#[must_use]
+pub fn page(text: &str) -> String {
+    defused(text, Colours::Foreign)
+}
+
+/// As [`page()`], for text that we coloured ourselves.
+#[must_use]
+pub fn styled(text: &str) -> String {
+    defused(text, Colours::Ours)
+}
+
+/// A JSON document with everything that cannot be seen, or that a CI runner obeys, as `\uXXXX`: its values are the same.
+#[must_use]
+pub fn json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        // A line break or a tab is between values here. Nothing hidden has more than 16 bits.
+        if is_hidden(c) && !matches!(c, '\n' | '\t') {
+            // Writing to a String cannot fail.
+            write!(shown, "\\u{:04x}", u32::from(c)).unwrap_or_default();
+        } else {
+            shown.push(c);
+        }
+    }
+    ANYWHERE.iter().fold(shown, |shown, command| {
+        let name = command.trim_end_matches('[');
+        shown.replace(command, &format!("{name}\\u005b"))
+    })
+}
+
+/// Whose the colours in a text are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colours {
+    Ours,
+    Foreign,
+}
+
+/// What has been seen of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Blanks,
+    Colon,
+    Text,
+}
+
+fn defused(text: &str, colours: Colours) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut seen = Seen::Blanks;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(colour) = colour(rest).filter(|_| colours == Colours::Ours) {
+            shown.push_str(colour);
+            rest = &rest[colour.len()..];
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        seen = match (seen, c) {
+            (_, '\r') => continue,
+            (_, '\n') | (Seen::Blanks, '\t' | ' ') => Seen::Blanks,
+            (Seen::Blanks, ':') => Seen::Colon,
+            (Seen::Colon, ':') => {
+                // GitHub's runner looks for `::` behind whatever blanks a line begins with.
+                shown.push(' ');
+                Seen::Text
+            }
+            (Seen::Blanks, c) if c.is_whitespace() && !is_hidden(c) => Seen::Blanks,
+            _ => Seen::Text,
+        };
+        if is_hidden(c) && !matches!(c, '\n' | '\t') {
+            escape(&mut shown, c);
+        } else {
+            shown.push(c);
+        }
+    }
+    without_commands(shown)
+}
+
+/// The colour that the text begins with: `ESC [ 31;1 m`.
+fn colour(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let length = parameters.find(|c| !matches!(c, '0'..='9' | ';'))?;
+    parameters[length..]
+        .starts_with('m')
+        .then(|| &text[..length + 3])
+}
+
+/// What CI runners obey wherever in a line it stands: GitHub's and Azure's, and TeamCity's.
+const ANYWHERE: [&str; 3] = ["##[", "##vso[", "##teamcity["];
+
+fn without_commands(text: String) -> String {
+    if !text.contains("##") {
+        return text;
+    }
+    ANYWHERE.iter().fold(text, |text, command| {
+        text.replace(command, &command.replacen("##", "## ", 1))
+    })
 }
 
 /// The lines of a log without their colours: control sequences go, whatever they would have done; a tab stays.
@@ -81,10 +181,26 @@ fn skip_string(chars: &mut Chars<'_>) {
     }
 }
 
-/// Controls, and what turns the direction of the text around it.
+/// Controls, what ends a line for some, what turns the direction of the text around it, and what is no character.
 fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{feff}'
+                | '\u{fffe}'
+                | '\u{ffff}'
+        )
+}
+
+/// Whether a text has something in it that nobody could see.
+#[must_use]
+pub fn has_hidden(text: &str) -> bool {
+    text.contains(is_hidden)
 }
 
 fn escape(shown: &mut String, c: char) {
@@ -102,6 +218,10 @@ mod tests {
     #[case("plain, ü and 漢", "plain, ü and 漢")]
     #[case("a\n::error::b\r\n\tc", "a ::error::b  c")]
     #[case("a ##[error]b", "a ## [error]b")]
+    #[case(
+        "##vso[task.complete]##teamcity[x]",
+        "## vso[task.complete]## teamcity[x]"
+    )]
     #[case("\u{1b}[2J\u{7}\u{9b}31m", r"\u{1b}[2J\u{7}\u{9b}31m")]
     #[case("abc\u{202e}fed\u{2028}x", r"abc\u{202e}fed x")]
     fn whatever_it_holds_is_one_line_that_can_be_seen(#[case] text: &str, #[case] shown: &str) {
@@ -109,8 +229,49 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_several_lines_keeps_them() {
-        assert_eq!(lines("a\u{1b}[1m\nb\r\nc"), "a\\u{1b}[1m\nb\nc");
+    fn a_text_of_several_lines_keeps_them_and_indents_those_that_follow() {
+        assert_eq!(lines("a\u{1b}[1m\nb\r\nc"), "a\\u{1b}[1m\n  b\n  c");
+    }
+
+    #[rstest]
+    #[case("a\n\tb::c :: d", "a\n\tb::c :: d")]
+    #[case("::error::x", ": :error::x")]
+    #[case("a\n \t\u{a0}::error::x\r\n::y", "a\n \t\u{a0}: :error::x\n: :y")]
+    #[case("\u{85}::x\u{2028}::y\u{0}", r"\u{85}::x\u{2028}::y\u{0}")]
+    #[case("\u{1b}[31m::x", r"\u{1b}[31m::x")]
+    #[case("a\u{202e}b ##[group]", r"a\u{202e}b ## [group]")]
+    fn nothing_on_a_page_commands_a_terminal_or_a_runner(#[case] text: &str, #[case] shown: &str) {
+        assert_eq!(page(text), shown);
+    }
+
+    #[rstest]
+    #[case("\u{1b}[31;1mred\u{1b}[0m", "\u{1b}[31;1mred\u{1b}[0m")]
+    #[case("\u{1b}[1m\u{1b}[m:\u{1b}[0m:x", "\u{1b}[1m\u{1b}[m:\u{1b}[0m :x")]
+    #[case(
+        "\u{1b}[2J\u{1b}]0;t\u{7}\u{1b}[3",
+        r"\u{1b}[2J\u{1b}]0;t\u{7}\u{1b}[3"
+    )]
+    fn our_colours_stay_and_hide_no_command(#[case] text: &str, #[case] shown: &str) {
+        assert_eq!(styled(text), shown);
+    }
+
+    #[test]
+    fn json_that_can_be_seen_has_the_same_value() {
+        let nasty = "a\u{7f}\u{9b}\u{61c}\u{200e}\u{2028}\u{202e}\u{2069}\u{ffff}##[x]##vso[y] ü\u{1f600}\n::error::z";
+        let value = serde_json::json!({ "a": [nasty] });
+        let shown = json(&serde_json::to_string_pretty(&value).unwrap());
+        let hidden = |c| is_hidden(c) && c != '\n';
+        assert!(!shown.contains(hidden), "{shown:?}");
+        assert!(
+            !shown.contains("##[") && !shown.contains("##vso["),
+            "{shown}"
+        );
+        assert!(shown.contains(r"a\u007f\u009b\u061c"), "{shown}");
+        assert!(shown.contains("ü\u{1f600}"), "{shown}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            value
+        );
     }
 
     #[rstest]

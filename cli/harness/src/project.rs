@@ -1,6 +1,9 @@
 //! The checkout that the images are built from.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use crate::error::{Error, Result};
 
@@ -54,9 +57,13 @@ impl Project {
     /// [`Error::NoProject`] where there is none.
     pub fn find(dir: Option<&Path>) -> Result<Self> {
         if let Some(dir) = dir {
-            let root = dir
-                .canonicalize()
-                .map_err(|source| Error::io(format!("open {}", dir.display()), source))?;
+            let root = dir.canonicalize().map_err(|source| match source.kind() {
+                // What was given is wrong, not this machine.
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Error::NoProject {
+                    from: dir.to_owned(),
+                },
+                _ => Error::io(format!("open {}", dir.display()), source),
+            })?;
             return if root.join(MARK).is_file() {
                 Ok(Self { root })
             } else {

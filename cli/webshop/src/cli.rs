@@ -7,12 +7,15 @@ mod scenario;
 mod selftest;
 mod stack;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use harness::engine::Endpoint;
+use harness::error::Error;
+use harness::printable;
 
 use crate::printer::Style;
 
@@ -37,14 +40,14 @@ Examples:
   webshop up                                bring the whole shop up
   webshop chaos --kill stock-db-primary     kill the stock primary under load
   webshop verify                            judge the last run, order by order
-  webshop run scenarios --tags ci           run scenario files: one exit code for all of them
+  webshop run scenarios --tags ci           run scenario files: one exit code
   webshop down --volumes                    remove everything
 
 Exit codes:
   0 done, or PASS    1 VIOLATION    2 UNKNOWN    3 over the budget
   4 Docker or the stack failed    64 wrong usage    130/143 interrupted
   `load`, and `chaos` without --verify, judge nothing: their 0 is no PASS.
-  A reader that goes away, or a report that cannot be written, changes no verdict.";
+  A reader that goes away or a report that cannot be written changes no verdict.";
 
 /// Brings a replicated web shop up on Docker Swarm, loads it, breaks it, and proves order by order
 /// whether stock and credit stayed consistent.
@@ -199,6 +202,18 @@ impl Global {
     }
 }
 
+/// No argument has anything in it that nobody could see where it is quoted: a control, a line break, a turn of the
+/// text's direction.
+pub(crate) fn require_printable(arguments: &[OsString]) -> harness::Result<()> {
+    let mut texts = arguments.iter().map(|argument| argument.to_string_lossy());
+    match texts.find(|text| printable::has_hidden(text)) {
+        None => Ok(()),
+        Some(argument) => Err(Error::HiddenCharacters {
+            argument: argument.into_owned(),
+        }),
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Up(UpArgs),
@@ -229,6 +244,21 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_options_in_a_help_breaks_where_it_was_broken() {
+        let mut left = vec![Cli::command()];
+        while let Some(command) = left.pop() {
+            left.extend(command.get_subcommands().cloned());
+            let Some(text) = command.get_after_help() else {
+                continue;
+            };
+            for line in text.to_string().lines() {
+                let name = command.get_name();
+                assert!(line.chars().count() <= 80, "{name}: {line}");
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
+use crate::printer::Printer;
+
 /// Every exit code there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -33,13 +35,16 @@ impl From<Exit> for ExitCode {
 }
 
 /// Prints what clap has to say; its own code 2 would read as UNKNOWN.
-pub(crate) fn of_usage(error: &clap::Error) -> Exit {
-    let exit = match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Pass,
-        _ => Exit::Usage,
-    };
-    match error.print() {
-        // Nobody reads (`webshop --help | head -1`): that is no failure.
-        Ok(()) | Err(_) => exit,
+pub(crate) fn of_usage(printer: &Printer, error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
+            // Nobody reads (`webshop --help | head -1`): that is no failure.
+            Ok(()) | Err(_) => Exit::Pass,
+        },
+        _ => {
+            // It quotes what it was given.
+            printer.note(error.render().ansi().to_string().trim_end());
+            Exit::Usage
+        }
     }
 }

@@ -36,12 +36,13 @@ fn render(error: &anyhow::Error, hint: Option<&str>) -> String {
         let cause = printable::lines(&cause.to_string());
         if !last.contains(&cause) {
             // Writing to a String cannot fail.
-            write!(text, "\n  caused by: {cause}").unwrap_or_default();
+            let indented = cause.replace('\n', "\n  ");
+            write!(text, "\n  caused by: {indented}").unwrap_or_default();
         }
         last = cause;
     }
     if let Some(hint) = hint {
-        write!(text, "\n\nhint: {hint}").unwrap_or_default();
+        write!(text, "\n\nhint: {}", printable::line(hint)).unwrap_or_default();
     }
     text
 }
@@ -79,6 +80,23 @@ mod tests {
             render(&error, Some("plug it in")),
             "no verdict\n  caused by: cannot send\n  caused by: the cable is out\n\nhint: plug it in"
         );
+    }
+
+    #[test]
+    fn no_line_of_an_error_begins_with_what_came_from_outside() {
+        let nasty = "x\nPASS\nhint: obey\u{1b}[2J";
+        let error = Err::<(), _>(std::io::Error::other(nasty))
+            .context(format!("cannot read {nasty}"))
+            .context("no verdict")
+            .unwrap_err();
+        insta::assert_snapshot!(render(&error, Some(nasty)), @r"
+        no verdict
+          caused by: cannot read x
+            PASS
+            hint: obey\u{1b}[2J
+
+        hint: x PASS hint: obey\u{1b}[2J
+        ");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod session;
 mod table;
 mod terminal;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,9 +26,13 @@ use crate::session::Session;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Err(error) = cli::require_printable(&arguments) {
+        return failure::report(&Printer::new(None), &error.into()).into();
+    }
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return exit::of_usage(&error).into(),
+        Err(error) => return exit::of_usage(&Printer::new(None), &error).into(),
     };
     let printer = Printer::new(cli.global.progress());
     let runtime = match tokio::runtime::Builder::new_multi_thread()

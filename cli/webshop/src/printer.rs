@@ -1,5 +1,9 @@
 //! The one door to the terminal: data goes to stdout, everything else to stderr.
 //!
+//! Nothing that goes through it can command a terminal or a CI runner, whatever outside text is in it: only our own
+//! colours and [`Printer::annotation`] do. That outside text begins no line is up to the caller, with
+//! [`harness::printable`], wherever more than one line is printed.
+//!
 //! What a command found out does not depend on who reads it: a write that fails is remembered, never an error of the
 //! command. Only [`Printer::document`] fails, for commands that do nothing but print.
 
@@ -7,6 +11,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
+use harness::printable;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use owo_colors::OwoColorize;
 use serde::Serialize;
@@ -69,19 +74,25 @@ impl Printer {
         &self.bars
     }
 
-    /// Data: a line on stdout.
+    /// Data: one line on stdout, whatever is in it.
     pub(crate) fn line(&self, text: &str) {
+        self.block(&text.replace('\n', " "));
+    }
+
+    /// Data: several lines on stdout.
+    pub(crate) fn block(&self, text: &str) {
+        let text = printable::styled(text);
         let written = self
             .bars
             .suspend(|| writeln!(anstream::stdout().lock(), "{text}"));
         self.remember(written);
     }
 
-    /// Data of a stream without an end: bytes on stdout as they are. Says to stop where nobody can read any more.
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> ControlFlow<()> {
+    /// Data of a stream without an end: whole lines on stdout. Says to stop where nobody can read any more.
+    pub(crate) fn stream(&self, lines: &str) -> ControlFlow<()> {
         let written = self.bars.suspend(|| {
             let mut out = io::stdout().lock();
-            out.write_all(bytes)?;
+            out.write_all(printable::page(lines).as_bytes())?;
             out.flush()
         });
         let broken = written.is_err();
@@ -95,13 +106,14 @@ impl Printer {
 
     /// Data: one JSON document on stdout.
     pub(crate) fn json<T: Serialize>(&self, value: &T) -> serde_json::Result<()> {
-        self.line(&serde_json::to_string_pretty(value)?);
+        self.block(&printable::json(&serde_json::to_string_pretty(value)?));
         Ok(())
     }
 
     /// A document that is all that the command is for: where it cannot be written, the command has failed. A reader
     /// that went away (`| head`) has read enough.
     pub(crate) fn document(&self, text: &str) -> harness::Result<()> {
+        let text = printable::page(text);
         let written = self
             .bars
             .suspend(|| writeln!(anstream::stdout().lock(), "{text}"));
@@ -113,20 +125,32 @@ impl Printer {
         }
     }
 
-    /// News: a line on stderr.
+    /// News on stderr.
     pub(crate) fn note(&self, text: &str) {
-        self.stderr(text);
+        self.stderr(&printable::styled(text));
     }
 
-    /// A warning on stderr.
+    /// News for programs: a JSON document on a line of stderr.
+    pub(crate) fn json_note<T: Serialize>(&self, value: &T) -> serde_json::Result<()> {
+        self.stderr(&printable::json(&serde_json::to_string(value)?));
+        Ok(())
+    }
+
+    /// A command to GitHub's runner, on a line of stderr of its own: the one thing here that it is to obey.
+    pub(crate) fn annotation(&self, line: &str) {
+        self.stderr(line);
+    }
+
+    /// A warning on stderr, of whatever origin.
     pub(crate) fn warning(&self, text: &str) {
+        let text = printable::lines(text);
         self.stderr(&format!("{} {text}", "warning:".yellow().bold()));
     }
 
     /// An error on stderr.
     pub(crate) fn error(&self, text: &str) {
         let text = text.replace("\n\nhint:", &format!("\n\n{}", "hint:".cyan().bold()));
-        self.stderr(&format!("{} {text}", "error:".red().bold()));
+        self.note(&format!("{} {text}", "error:".red().bold()));
     }
 
     /// Says so where data was lost to anything but a reader that went away.

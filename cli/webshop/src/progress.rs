@@ -36,8 +36,9 @@ impl Drawing {
                 }
                 Style::Json => {
                     while let Some(event) = events.recv().await {
-                        // Every event has a JSON form: a test writes them all.
-                        printer.note(&serde_json::to_string(&event).unwrap_or_default());
+                        if let Err(error) = printer.json_note(&event) {
+                            tracing::debug!(%error, "an event without a JSON form");
+                        }
                     }
                 }
             }

@@ -1,9 +1,9 @@
 //! What every command starts with: the global options, the terminal, the wish to stop, progress.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
-use harness::{Cluster, Engine, Events, Project};
+use harness::{Cluster, Engine, Events, Project, printable};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Global;
@@ -66,8 +66,40 @@ pub(crate) fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_unset| EnvFilter::new("off"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| Defused(io::stderr()))
         // It would tell of a dead stderr on stderr, and panic.
         .log_internal_errors(false)
         .init();
+}
+
+/// A log quotes what engines and files say: it is no command to a terminal or a CI runner either.
+#[derive(Debug)]
+struct Defused<W>(W);
+
+impl<W: Write> Write for Defused<W> {
+    /// Takes a whole event at once.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = printable::styled(&String::from_utf8_lossy(event));
+        self.0.write_all(text.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_event_of_a_log_is_a_command() {
+        let mut written = Vec::new();
+        Defused(&mut written)
+            .write_all("INFO said\n::error::forged\u{1b}[2J\n".as_bytes())
+            .unwrap();
+        let written = String::from_utf8(written).unwrap();
+        assert_eq!(written, "INFO said\n: :error::forged\\u{1b}[2J\n");
+    }
 }

@@ -2,10 +2,18 @@
 
 use std::fmt::Write as _;
 
-/// Draws rows under a header. Cells may hold ANSI colours: only what is seen counts for the width.
+use harness::printable;
+
+/// Draws rows under a header. Cells may hold ANSI colours: only what is seen counts for the width. Whatever else a cell
+/// holds, a row is one line.
 pub(crate) fn draw(header: &[&str], rows: &[Vec<String>]) -> String {
+    let cell = |cell: &String| printable::styled(&cell.replace('\n', " "));
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(cell).collect())
+        .collect();
     let mut widths: Vec<usize> = header.iter().map(|cell| width(cell)).collect();
-    for row in rows {
+    for row in &rows {
         for (column, cell) in row.iter().enumerate() {
             if let Some(known) = widths.get_mut(column) {
                 *known = (*known).max(width(cell));
@@ -14,7 +22,7 @@ pub(crate) fn draw(header: &[&str], rows: &[Vec<String>]) -> String {
     }
     let header: Vec<String> = header.iter().map(|&cell| cell.to_owned()).collect();
     std::iter::once(&header)
-        .chain(rows)
+        .chain(&rows)
         .map(|row| line(row, &widths))
         .collect::<Vec<_>>()
         .join("\n")
@@ -41,6 +49,7 @@ fn width(cell: &str) -> usize {
 /// As much of a text as a line has room for, on one line.
 pub(crate) fn short(text: &str) -> String {
     const CHARS_MAX: usize = 72;
+    let text = printable::line(text);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() <= CHARS_MAX {
         return text;

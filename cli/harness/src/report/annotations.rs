@@ -18,7 +18,8 @@ pub fn annotations(runs: &[Reported]) -> Vec<String> {
     let verdicts = failed().map(|run| {
         let (verdict, reasons) = (run.judgement.verdict, run.judgement.reasons.iter());
         let reasons: Vec<String> = reasons.map(|reason| printable::line(reason)).collect();
-        let text = format!("{}\n{}", reasons.join("\n"), run.verify_command());
+        let again = printable::line(&run.verify_command());
+        let text = format!("{}\n{again}", reasons.join("\n"));
         line(&format!("{verdict} {}", run.name()), &text)
     });
     let violations = failed().flat_map(|run| {

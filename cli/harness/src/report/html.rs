@@ -54,7 +54,7 @@ pub fn html(run: &Reported) -> String {
             }
         }
     };
-    page.into_string()
+    printable::page(&page.into_string())
 }
 
 fn head(run: &Reported) -> Markup {
@@ -117,9 +117,14 @@ fn basis(run: &Reported) -> String {
     ];
     let faults = &run.evidence.faults;
     if !faults.is_empty() {
-        let proved = faults.iter().filter(|fault| fault.took_effect()).count();
+        let seen = faults.iter().filter(|fault| fault.was_seen()).count();
+        let short = faults.iter().filter(|fault| fault.cut_short().is_some());
+        let short = match short.count() {
+            0 => String::new(),
+            short => format!(", {short} held too short"),
+        };
         parts.push(format!(
-            "{proved} of {} faults seen to take effect",
+            "{seen} of {} faults seen to take effect{short}",
             faults.len()
         ));
     }

@@ -35,8 +35,7 @@ pub fn junit_of(runs: &[Reported], broken: &[Broken]) -> String {
         reason = "the only failure is one of the writer's, and a string takes any text"
     )]
     let text = report.to_string().expect("text is written to memory");
-    // Not characters of XML, and left by the writer, which drops the others.
-    text.replace(['\u{fffe}', '\u{ffff}'], "")
+    printable::page(&text)
 }
 
 fn broken_suite(broken: &Broken) -> TestSuite {
@@ -55,7 +54,8 @@ fn suite(run: &Reported) -> TestSuite {
     let mut suite = TestSuite::new(printable::line(run.name()));
     let command = printable::line(&run.plan.command);
     suite.add_property(("command", command.as_str()));
-    suite.add_property(("again", run.verify_command().as_str()));
+    let again = printable::line(&run.verify_command());
+    suite.add_property(("again", again.as_str()));
     if let Some(load) = &run.plan.load {
         suite.add_property(("seed", load.profile.seed.to_string().as_str()));
     }
@@ -138,10 +138,15 @@ fn fault(fault: &Fault<'_>) -> TestCase {
     if seen.healed_us.is_none() {
         missing.push("that it was healed".to_owned());
     }
-    let wrong = (!missing.is_empty()).then(|| Wrong {
+    let mut unproved = Vec::new();
+    if !missing.is_empty() {
+        unproved.push(format!("not seen: {}", missing.join(", ")));
+    }
+    unproved.extend(seen.cut_short().map(|held| held.to_string()));
+    let wrong = (!unproved.is_empty()).then(|| Wrong {
         kind: NonSuccessKind::Error,
         ty: "unproved".to_owned(),
-        message: printable::line(&format!("not seen: {}", missing.join(", "))),
+        message: printable::line(&unproved.join("; ")),
         text: printable::line(&seen.seen.join("; ")),
     });
     let name = printable::line(&format!("{} {} ({})", fault.number, seen.name, seen.target));
@@ -331,6 +336,13 @@ mod tests {
         assert!(text.contains("x ::error::not ours"), "{text}");
         assert!(!text.contains("\n::error::"), "{text}");
         assert!(!text.contains("##[error]"), "{text}");
+    }
+
+    #[test]
+    fn a_fault_that_was_held_too_short_is_an_error() {
+        let text = junit(&[testing::held_too_short()]);
+        let message = "message=\"held 1.2 of 15 s, then it was gone\" type=\"unproved\"";
+        assert!(text.contains(message), "{text}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub fn summary(runs: &[Reported]) -> String {
         &rows,
     ));
     blocks.extend(runs.iter().flat_map(details));
-    blocks.join("\n\n") + "\n"
+    printable::page(&(blocks.join("\n\n") + "\n"))
 }
 
 fn mark(verdict: Verdict) -> &'static str {
@@ -128,7 +128,11 @@ fn fault(fault: &Fault<'_>) -> Vec<String> {
         plain(&seen.target),
         match seen.effective_us {
             Some(us) if seen.took_effect() => at(us),
-            Some(_) | None => format!("**not proved**: {}", plain(&seen.missing.join(", "))),
+            Some(_) | None => {
+                let short = seen.cut_short().map(|held| held.to_string());
+                let unproved: Vec<String> = seen.missing.iter().cloned().chain(short).collect();
+                format!("**not proved**: {}", plain(&unproved.join(", ")))
+            }
         },
     ];
     let figure = |of: fn(&checker::availability::Recovery) -> String| {
@@ -220,6 +224,15 @@ mod tests {
         let text = summary(&[testing::all().remove(2)]);
         assert!(
             text.contains("| **not proved**: the container's death |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_fault_that_was_held_too_short_says_for_how_long() {
+        let text = summary(&[testing::held_too_short()]);
+        assert!(
+            text.contains("| **not proved**: held 1.2 of 15 s, then it was gone |"),
             "{text}"
         );
     }

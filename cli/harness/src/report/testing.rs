@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, path::PathBuf};
 
-use checker::sample::{self, Sample};
+use checker::{
+    evidence::{Held, HeldUntil},
+    sample::{self, Sample},
+};
 
 use super::Reported;
 use crate::{recorder::Happening, run::plan::Plan};
@@ -48,6 +51,17 @@ pub(super) fn pass() -> Reported {
 
 pub(super) fn violation() -> Reported {
     reported(sample::violation())
+}
+
+/// A run whose fault somebody ended early.
+pub(super) fn held_too_short() -> Reported {
+    let mut run = pass();
+    run.evidence.faults[0].held = Some(Held {
+        planned_ms: 15_000,
+        seen_ms: 1_200,
+        until: HeldUntil::Gone,
+    });
+    run
 }
 
 /// One run of every verdict.

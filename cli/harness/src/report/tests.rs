@@ -1,11 +1,15 @@
 use checker::{
     sample,
-    verdict::{Check, Judgement, VERSION},
+    verdict::{Check, Judgement, VERSION, Verdict},
 };
 use jsonschema::Validator;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{HTML, JUNIT, RESULT_SCHEMA, Reported, SUMMARY, append_summary, testing, write};
+use super::{
+    Broken, HTML, JUNIT, RESULT_SCHEMA, Reported, SUMMARY, annotations, append_summary, html,
+    junit_of, summary, testing, write,
+};
 use crate::{error::Error, rundir::RunDir};
 
 fn schema() -> Value {
@@ -168,4 +172,105 @@ fn a_run_is_repeated_from_the_scenario_that_is_kept_beside_it() {
     );
     assert!(super::html(&with).contains(&command));
     assert_eq!(with.again_command(), Some(command));
+}
+
+/// Where the texts of a document are.
+fn texts(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(_) => found.push(at.to_owned()),
+        Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                texts(value, &format!("{at}/{index}"), found);
+            }
+        }
+        Value::Object(values) => {
+            for (key, value) in values {
+                texts(value, &format!("{at}/{key}"), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The same with `nasty` in place of each text that may be any text.
+fn hostile<T: Serialize + DeserializeOwned>(value: &T, nasty: &str) -> T {
+    let mut value = serde_json::to_value(value).unwrap();
+    let mut found = Vec::new();
+    texts(&value, "", &mut found);
+    for place in found {
+        let before = value.pointer_mut(&place).unwrap().take();
+        *value.pointer_mut(&place).unwrap() = nasty.into();
+        if T::deserialize(&value).is_err() {
+            *value.pointer_mut(&place).unwrap() = before;
+        }
+    }
+    T::deserialize(&value).unwrap()
+}
+
+/// No character of it is a command to a terminal, and no line one to a CI runner.
+fn harmless(what: &str, text: &str) {
+    let mut runs = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with("::"));
+    assert_eq!(runs.next(), None, "{what}");
+    assert!(!text.contains("##["), "{what}");
+    for c in text.chars() {
+        let is_hidden = c.is_control() && !matches!(c, '\n' | '\t')
+            || matches!(
+                c,
+                '\u{61c}' | '\u{200e}' | '\u{2028}' | '\u{202e}' | '\u{2066}' | '\u{feff}'
+            );
+        assert!(!is_hidden, "{what}: {c:?}");
+    }
+}
+
+#[test]
+fn no_text_of_a_run_is_anything_but_text_in_any_report() {
+    let nasty = "x\u{1b}[31m\u{202e}\u{2066}\u{61c}\u{200e}\n::error::forged\r\n \t::error::forged\u{0}<script>\u{85}::y\u{2028}\u{9b}##[error]\u{feff}|`";
+    for mut run in testing::all() {
+        run.run = nasty.into();
+        run.plan = hostile(&run.plan, nasty);
+        run.plan
+            .stack
+            .images
+            .insert(nasty.to_owned(), nasty.to_owned());
+        run.judgement = hostile(&run.judgement, nasty);
+        run.judgement.reasons.push(nasty.to_owned());
+        run.evidence = hostile(&run.evidence, nasty);
+        run.history.header.run = nasty.to_owned();
+        run.outcome = Some((Verdict::Unknown, vec![nasty.to_owned()]));
+        for event in &mut run.events {
+            event.subject = nasty.to_owned();
+            event.text = nasty.to_owned();
+        }
+        run.databases = run
+            .databases
+            .iter()
+            .map(|database| hostile(database, nasty))
+            .collect();
+        let broken = Broken {
+            name: nasty.to_owned(),
+            why: nasty.to_owned(),
+        };
+        let html = html(&run);
+        assert!(
+            html.matches("forged").count() > 20,
+            "{}",
+            html.matches("forged").count()
+        );
+        harmless("html", &html);
+        assert!(!html.contains("<script"));
+        let runs = [run];
+        let junit = junit_of(&runs, &[broken]);
+        harmless("junit", &junit);
+        roxmltree::Document::parse(&junit).unwrap();
+        let summary = summary(&runs);
+        harmless("markdown", &summary);
+        let heading = |line: &&str| line.starts_with('#') && !line.contains("webshop: ");
+        assert!(summary.lines().filter(heading).count() <= 1, "{summary}");
+        for line in annotations(&runs) {
+            assert_eq!(line.lines().count(), 1, "{line}");
+            harmless("annotation", line.trim_start_matches("::"));
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use super::{ImagesName, Scenario, quantity::Span};
 use crate::{
     fault::action::{Action, Count, Hold},
+    printable,
     run::plan::{FaultPlan, StepPlan},
     units::human,
 };
@@ -22,12 +23,12 @@ impl Scenario {
     fn write(&self, seed: u64, out: &mut String) -> std::fmt::Result {
         writeln!(out, "{}", *self.name)?;
         if !self.about.is_empty() {
-            writeln!(out, "  {}", self.about)?;
+            writeln!(out, "  {}", printable::line(&self.about))?;
         }
         let tags = if self.tags.is_empty() {
             "none".to_owned()
         } else {
-            self.tags.join(", ")
+            printable::line(&self.tags.join(", "))
         };
         writeln!(
             out,
@@ -172,7 +173,9 @@ impl Scenario {
             writeln!(
                 out,
                 "  {} is known ({}, {}): the scenario is green while it shows and red when it does not",
-                gap.only, gap.id, gap.reason
+                gap.only,
+                printable::line(&gap.id),
+                printable::line(&gap.reason)
             )?;
         }
         Ok(())
@@ -224,7 +227,12 @@ impl Clock {
 
     fn line(&self, out: &mut String, text: &str) -> std::fmt::Result {
         let sign = if self.vague { "≥" } else { " " };
-        writeln!(out, "  {sign}{:>9}  {text}", human(self.at))
+        writeln!(
+            out,
+            "  {sign}{:>9}  {}",
+            human(self.at),
+            printable::line(text)
+        )
     }
 }
 

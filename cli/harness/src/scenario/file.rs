@@ -75,7 +75,7 @@ impl Scenario {
         };
         let bytes = bounded::read(path, FILE_MAX).map_err(|source| match source.kind() {
             // Too large, or no regular file: the file that was given is wrong, not this machine.
-            std::io::ErrorKind::InvalidData => unfit(format!(" {source}")),
+            std::io::ErrorKind::InvalidData => unfit(source.to_string()),
             _ => failed(source),
         })?;
         let bytes = bytes.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;

@@ -20,8 +20,8 @@ use super::Format;
 #[command(after_help = "\
 Examples:
   webshop bench
-  webshop bench --items 10                          every order buys some of the same ten items
-  webshop bench --rate 500/s --for 30s              no search: what does it cost at that rate?
+  webshop bench --items 10               every order buys some of the same ten
+  webshop bench --rate 500/s --for 30s   no search: what does that rate cost?
   webshop bench --plot bench.svg --format json > today.json
   webshop bench --compare yesterday.json
   webshop bench --rate 100/s --for 20s --compare budget.json --slack 50%

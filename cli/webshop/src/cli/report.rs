@@ -52,7 +52,7 @@ pub(crate) enum ReportFormat {
 Examples:
   webshop history
   webshop history --compare 20250102-150405-load 20250102-160708-load
-  webshop history --format json | jq '.[] | select(.verdict != \"pass\") | .run'")]
+  webshop history --format json | jq '.[] | select(.verdict != \"pass\").run'")]
 pub(crate) struct HistoryArgs {
     /// Two judged runs to set side by side: directories, or names
     #[arg(long, num_args = 2, value_names = ["A", "B"])]

@@ -21,7 +21,7 @@ Examples:
   webshop load
   webshop load --rate 500/s --for 5m --seed 7
   webshop load --mix checkout=50%,find_order=50%
-  webshop load --mix checkout=20%,create_order=20%,add_item=60%   orders are made first
+  webshop load --mix checkout=20%,create_order=20%,add_item=60%
 
 Exit codes:
   0 the load was sent and recorded; nothing was judged: webshop verify does
@@ -252,14 +252,22 @@ Examples:
   webshop verify --order 7314
 
 Exit codes:
-  0 PASS    1 VIOLATION    2 UNKNOWN: too little evidence    3 SLO: consistent, but over a budget
+  0 PASS
+  1 VIOLATION
+  2 UNKNOWN: too little evidence
+  3 SLO: consistent, but over a budget
   4 HARNESS: Docker or the stack failed
-  A reader that goes away, a full disk or a report that cannot be written changes none of them.
+  A reader that goes away, a full disk or a report that cannot be written
+  changes none of them.
 
-Where an answer was no proof, the verdict is UNKNOWN, and its first line says what to look at:
-  NAME: held 1.2 of 15 s      somebody or something ended that fault early: find out who, then run again
-  a fault is left: …          webshop chaos clear, then webshop verify
-  … suspected                 the shop still moved, or a part of the run is missing: settle, then run again")]
+Where an answer was no proof, the verdict is UNKNOWN, and its first line says
+what to look at:
+  NAME: held 1.2 of 15 s
+      somebody or something ended that fault early: find out who, run again
+  a fault is left: …
+      webshop chaos clear, then webshop verify
+  … suspected
+      the shop still moved, or a part of the run is missing: settle, run again")]
 pub(crate) struct VerifyArgs {
     /// The run's directory, or its name [default: the last run]
     pub(crate) run: Option<PathBuf>,

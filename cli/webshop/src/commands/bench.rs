@@ -3,11 +3,11 @@
 mod table;
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use checker::Verdict;
 use harness::Cluster;
 use harness::bench::work::Work;
@@ -50,7 +50,9 @@ pub(crate) async fn run(args: BenchArgs, session: Session) -> anyhow::Result<Exi
     }
     match args.format {
         Format::Json => session.printer.json(&bench)?,
-        Format::Text => session.printer.line(&table::text(&bench, earlier.as_ref())),
+        Format::Text => session
+            .printer
+            .block(&table::text(&bench, earlier.as_ref())),
     }
     if let Some((mut file, svg)) = plot_file.zip(plot::svg(&bench)) {
         // What was found stands without its picture.
@@ -81,21 +83,23 @@ fn create(path: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-fn read(path: &Path) -> anyhow::Result<Bench> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::io(format!("read {}", path.display()), source))?;
+fn read(path: &Path) -> harness::Result<Bench> {
+    let wrong = |reason: String| Error::Run {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => wrong("there is no such file".to_owned()),
+        _ => Error::io(format!("read {}", path.display()), source),
+    })?;
     match Bench::parse(&text) {
         Ok(bench) if work(&bench).is_some() => Ok(bench),
-        Ok(_) => bail!(
-            "{}: it does not say what a rate took, so there is nothing to compare with",
-            path.display()
-        ),
-        Err(reason) => Err(anyhow::Error::msg(reason)).with_context(|| {
-            format!(
-                "{} is nothing that `webshop bench --format json` wrote",
-                path.display()
-            )
-        }),
+        Ok(_) => Err(wrong(
+            "it does not say what a rate took, so there is nothing to compare with".to_owned(),
+        )),
+        Err(reason) => Err(wrong(format!(
+            "nothing that `webshop bench --format json` wrote: {reason}"
+        ))),
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: Box<ChaosArgs>, session: Session) -> anyhow::Resul
         return match run::preview(&cluster, &shape).await {
             Err(error @ Error::SplitBrain { .. }) => Ok(split(&session, &error)),
             previews => {
-                session.printer.line(&would_hit(&previews?, &args));
+                session.printer.block(&would_hit(&previews?, &args));
                 Ok(Exit::Pass)
             }
         };
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: Box<ChaosArgs>, session: Session) -> anyhow::Resul
 }
 
 fn split(session: &Session, error: &Error) -> Exit {
-    session.printer.error(&error.to_string());
+    session.printer.error(&printable::lines(&error.to_string()));
     Exit::Violation
 }
 
@@ -157,7 +157,11 @@ fn hits<'a>(
     let lines: Vec<String> = faults
         .map(|(fault, victims)| {
             let victims: Vec<String> = victims.iter().map(targets::describe).collect();
-            format!("{} -> {}, {when}", fault.name(), victims.join(", "))
+            printable::line(&format!(
+                "{} -> {}, {when}",
+                fault.name(),
+                victims.join(", ")
+            ))
         })
         .collect();
     lines.join("\n")
@@ -246,7 +250,7 @@ async fn clear(session: &Session) -> anyhow::Result<Exit> {
         session.printer.line("no faults");
     }
     for line in done {
-        session.printer.line(&line);
+        session.printer.line(&printable::line(&line));
     }
     Ok(Exit::Pass)
 }

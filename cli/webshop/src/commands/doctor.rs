@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use harness::doctor::{self, Finding, State};
+use harness::printable;
 
 use crate::cli::{DoctorArgs, Format};
 use crate::exit::Exit;
@@ -16,7 +17,7 @@ pub(crate) async fn run(args: DoctorArgs, session: Session) -> anyhow::Result<Ex
         Format::Json => session.printer.json(&found)?,
         Format::Text => {
             for finding in &found {
-                session.printer.line(&line(finding));
+                session.printer.block(&lines(finding));
             }
         }
     }
@@ -24,15 +25,19 @@ pub(crate) async fn run(args: DoctorArgs, session: Session) -> anyhow::Result<Ex
     Ok(if bad { Exit::Harness } else { Exit::Pass })
 }
 
-fn line(finding: &Finding) -> String {
+fn lines(finding: &Finding) -> String {
     let sign = match finding.state {
         State::Good => "✓",
         State::Note => "!",
         State::Bad => "✗",
     };
-    let mut text = format!("{sign} {:16} {}", finding.what, finding.says);
+    let mut text = format!(
+        "{sign} {:16} {}",
+        finding.what,
+        printable::line(&finding.says)
+    );
     if let Some(hint) = &finding.hint {
-        text += &format!("\n  {:16} {hint}", "");
+        text += &format!("\n  {:16} {}", "", printable::line(hint));
     }
     text
 }

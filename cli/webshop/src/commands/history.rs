@@ -30,7 +30,7 @@ pub(crate) fn run(args: &HistoryArgs, session: &Session) -> anyhow::Result<Exit>
     }
     match args.format {
         Format::Json => session.printer.json(&entries)?,
-        Format::Text => session.printer.line(&listing(&entries)),
+        Format::Text => session.printer.block(&listing(&entries)),
     }
     for entry in &entries {
         if let Some(reason) = &entry.unreadable {
@@ -155,7 +155,7 @@ fn compare(
             "b": other.0,
             "differences": differences(&one.1, &other.1),
         }))?,
-        Format::Text => session.printer.line(&side_by_side(&one, &other)),
+        Format::Text => session.printer.block(&side_by_side(&one, &other)),
     }
     Ok(())
 }

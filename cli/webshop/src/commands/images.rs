@@ -1,6 +1,6 @@
 //! `webshop images`.
 
-use harness::image;
+use harness::{image, printable};
 
 use crate::cli::ImagesArgs;
 use crate::exit::Exit;
@@ -17,7 +17,9 @@ pub(crate) async fn run(args: ImagesArgs, session: Session) -> anyhow::Result<Ex
     };
     let images = image::ensure(&cluster, &project, &options).await?;
     for (name, reference) in images.iter() {
-        session.printer.line(&format!("{name} {reference}"));
+        session
+            .printer
+            .line(&printable::line(&format!("{name} {reference}")));
     }
     Ok(Exit::Pass)
 }

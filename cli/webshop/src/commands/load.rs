@@ -57,7 +57,7 @@ pub(crate) fn shape(args: &ShapeArgs) -> Load {
 pub(crate) fn tell_unjudged(session: &Session, report: &Report) {
     session.printer.line(&format!(
         "verdict    none, nothing was judged: webshop verify {}",
-        report.dir.name()
+        printable::line(&report.dir.name())
     ));
 }
 
@@ -69,7 +69,8 @@ pub(crate) fn show(session: &Session, report: &Report) {
             printer.line(&line);
         }
     }
-    printer.line(&format!("run        {}", report.dir.path().display()));
+    let path = printable::line(&report.dir.path().display().to_string());
+    printer.line(&format!("run        {path}"));
 }
 
 fn lines(offered: &Offered, figures: &Figures) -> Vec<String> {

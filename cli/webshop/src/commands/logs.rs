@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use harness::printable;
 use harness::stack::logs::{self, Piece, Wanted};
 use harness::stack::overview::Overview;
 
@@ -30,8 +31,7 @@ pub(crate) async fn run(args: LogsArgs, session: Session) -> anyhow::Result<Exit
 
 fn print(printer: &Printer, piece: &Piece) -> ControlFlow<()> {
     let lines = piece.lines();
-    let lines = lines
-        .iter()
-        .map(|line| format!("{} | {line}\n", piece.task));
-    printer.bytes(lines.collect::<String>().as_bytes())
+    let task = printable::line(&piece.task);
+    let lines = lines.iter().map(|line| format!("{task} | {line}\n"));
+    printer.stream(&lines.collect::<String>())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use harness::agent::Agent;
 use harness::inside::Inside;
+use harness::printable;
 use harness::project::Profile;
 use harness::stack::overview::{Overview, ServiceView, TaskView};
 use harness::{timestamp, units};
@@ -48,9 +49,9 @@ pub(crate) async fn run(args: PsArgs, session: Session) -> anyhow::Result<Exit> 
             inside: &inside,
         })?,
         Format::Text => {
-            session.printer.line(&services_table(&overview));
+            session.printer.block(&services_table(&overview));
             for table in inside::tables(&inside) {
-                session.printer.line(&format!("\n{table}"));
+                session.printer.block(&format!("\n{table}"));
             }
             if overview.profile() == Some(Profile::Small) {
                 session.printer.warning(SMALL);
@@ -84,7 +85,7 @@ fn service_row(service: &ServiceView) -> Vec<String> {
         .map(|task| task.since.as_str())
         .max();
     vec![
-        service.name.clone(),
+        printable::line(&service.name),
         if converged {
             tasks.green().to_string()
         } else {
@@ -92,18 +93,18 @@ fn service_row(service: &ServiceView) -> Vec<String> {
         },
         if converged { "up" } else { "not converged" }.to_owned(),
         changed.map_or_else(String::new, age),
-        service.image.clone(),
+        printable::line(&service.image),
     ]
 }
 
 fn task_row(task: &TaskView) -> Vec<String> {
     vec![
-        format!("  {}", task.name),
+        printable::line(&format!("  {}", task.name)),
         String::new(),
-        task.error.as_ref().map_or_else(
-            || task.state.clone(),
-            |error| format!("{}: {error}", task.state),
-        ),
+        printable::line(&match &task.error {
+            None => task.state.clone(),
+            Some(error) => format!("{}: {error}", task.state),
+        }),
         age(&task.since),
         String::new(),
     ]

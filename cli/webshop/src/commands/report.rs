@@ -69,7 +69,7 @@ fn write(session: &Session, dir: &RunDir, reported: &Reported) -> harness::Resul
     let page = report::write(dir, reported)?;
     session.printer.note(&format!(
         "{} (beside it: result.json, {}, {})",
-        page.display(),
+        printable::line(&page.display().to_string()),
         report::JUNIT,
         report::SUMMARY
     ));
@@ -94,7 +94,7 @@ pub(super) fn publish(session: &Session, dir: &RunDir, mut judged: Judged) {
     }
     let reported = std::slice::from_ref(&reported);
     for line in report::annotations(reported) {
-        session.printer.note(&line);
+        session.printer.annotation(&line);
     }
     if let Some(path) = session.global.step_summary()
         && let Err(error) = report::append_summary(path, reported)
@@ -111,7 +111,9 @@ pub(super) fn publish_all(session: &Session, reported: &[Reported], broken: &[Br
         (report::SUMMARY, report::summary(reported)),
     ] {
         match rundir::write_beside(&runs, name, &text) {
-            Ok(path) => session.printer.note(&path.display().to_string()),
+            Ok(path) => session
+                .printer
+                .note(&printable::line(&path.display().to_string())),
             Err(error) => warn(session, &error),
         }
     }

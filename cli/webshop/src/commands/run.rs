@@ -75,7 +75,7 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
             outcomes
         }
     }?;
-    session.printer.line(&format!("\n{}", summary(&outcomes)));
+    session.printer.block(&format!("\n{}", summary(&outcomes)));
     let mut reported = Vec::new();
     for outcome in &outcomes {
         match self::reported(outcome) {
@@ -87,9 +87,9 @@ pub(crate) async fn run(args: RunArgs, session: Session) -> anyhow::Result<Exit>
     let broken: Vec<Broken> = outcomes.iter().filter_map(broken).collect();
     report::publish_all(&session, &reported, &broken);
     if let Some(error) = &left {
-        session
-            .printer
-            .error(&format!("the stack is still there: {error}"));
+        session.printer.error(&printable::line(&format!(
+            "the stack is still there: {error}"
+        )));
     }
     Ok(told::exit(worst(&outcomes, left.as_ref())))
 }
@@ -270,7 +270,7 @@ async fn try_one(
     let (verdict, gaps) = gaps::outcome(&judgement, &scenario.known_gaps);
     for violation in judgement.violations.iter().take(TOLD_MAX) {
         let text = printable::line(&violation.text);
-        session.printer.line(&format!("\n{text}"));
+        session.printer.block(&format!("\n{text}"));
     }
     for reason in judgement.reasons.iter().chain(&gaps) {
         session
@@ -316,7 +316,10 @@ fn summary(outcomes: &[Outcome]) -> String {
 }
 
 fn row(outcome: &Outcome) -> Vec<String> {
-    let mut cells = vec![outcome.name.clone(), verdict_line(outcome.verdict)];
+    let mut cells = vec![
+        printable::line(&outcome.name),
+        verdict_line(outcome.verdict),
+    ];
     match &outcome.judged {
         Ok((dir, judgement)) => {
             let availability = &judgement.availability;
@@ -324,7 +327,7 @@ fn row(outcome: &Outcome) -> Vec<String> {
             cells.push(ms(availability.longest_gap_ms));
             cells.push(format!("{:.0} ms", availability.checkout_latency.p99_ms));
             cells.push(outcome.seed.to_string());
-            cells.push(dir.name());
+            cells.push(printable::line(&dir.name()));
         }
         Err(_told) => {
             cells.extend(["-", "-", "-", &outcome.seed.to_string(), "-"].map(str::to_owned))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use harness::Project;
 use harness::error::Error;
+use harness::printable;
 use harness::scenario::explain::template;
 use harness::scenario::suite::{self, DIRECTORY};
 use harness::scenario::tags::Tags;
@@ -29,13 +30,13 @@ pub(crate) fn run(args: ScenarioArgs, session: &Session) -> anyhow::Result<Exit>
         ScenarioCommand::Validate { scenarios } => {
             let found = suite::find(&session.project()?, &scenarios)?;
             for entry in &found {
-                printer.line(&format!("{}: ok", entry.path.display()));
+                printer.line(&printable::line(&format!("{}: ok", entry.path.display())));
             }
         }
         ScenarioCommand::Explain { scenario, seed } => {
             for entry in suite::find(&session.project()?, &[scenario])? {
                 let seed = seed.or(entry.scenario.seed).unwrap_or(0);
-                printer.line(entry.scenario.explain(seed).trim_end());
+                printer.block(entry.scenario.explain(seed).trim_end());
             }
         }
         ScenarioCommand::Schema => {
@@ -70,12 +71,13 @@ fn list(session: &Session, directory: Option<&Path>, tags: Option<&Tags>) -> any
         .into_iter()
         .map(|entry| entry.scenario)
         .map(|scenario| {
-            let tags = scenario.tags.join(",");
-            vec![scenario.name.value, tags, table::short(&scenario.about)]
+            let tags = printable::line(&scenario.tags.join(","));
+            let name = printable::line(&scenario.name.value);
+            vec![name, tags, table::short(&scenario.about)]
         })
         .collect();
     session
         .printer
-        .line(&table::draw(&["SCENARIO", "TAGS", "ABOUT"], &rows));
+        .block(&table::draw(&["SCENARIO", "TAGS", "ABOUT"], &rows));
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(crate) async fn run(args: SelftestArgs, session: Session) -> anyhow::Result<
         return Ok(Exit::Usage);
     };
     if args.list {
-        session.printer.line(&list(&mutants));
+        session.printer.block(&list(&mutants));
         return Ok(Exit::Pass);
     }
     let project = session.project()?;
@@ -70,7 +70,9 @@ pub(crate) async fn run(args: SelftestArgs, session: Session) -> anyhow::Result<
             Err(error) if error.kind() == Kind::Interrupted => return Err(error.into()),
             Err(error) => {
                 let error = anyhow::Error::from(error);
-                session.printer.error(&format!("{error:#}"));
+                session
+                    .printer
+                    .error(&printable::lines(&format!("{error:#}")));
                 broken(mutant, &format!("{error:#}"))
             }
         };
@@ -81,8 +83,8 @@ pub(crate) async fn run(args: SelftestArgs, session: Session) -> anyhow::Result<
         Format::Text => {
             let rows: Vec<Vec<String>> = lines.iter().map(row).collect();
             let table = table::draw(&HEADER, &rows);
-            session.printer.line(&format!("\n{table}"));
-            session.printer.line(&format!("\n{}", summary(&lines)));
+            session.printer.block(&format!("\n{table}"));
+            session.printer.block(&format!("\n{}", summary(&lines)));
         }
     }
     Ok(exit(&lines))
@@ -117,7 +119,9 @@ fn choose(args: &SelftestArgs, session: &Session) -> Option<Vec<Mutant>> {
             let hint = error
                 .hint()
                 .map_or_else(String::new, |hint| format!("\n\nhint: {hint}"));
-            session.printer.error(&format!("{error}{hint}"));
+            session
+                .printer
+                .error(&format!("{}{hint}", printable::line(&error.to_string())));
             None
         }
     }
@@ -198,7 +202,7 @@ fn row(line: &Line) -> Vec<String> {
         line.given.clone(),
         line.order.map_or_else(dash, |order| order.to_string()),
         human(took),
-        line.run.clone().unwrap_or_else(dash),
+        line.run.as_deref().map_or_else(dash, printable::line),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use harness::agent::Agent;
 use harness::fault;
+use harness::printable;
 use harness::target::{Target, Victim, World};
 use serde::Serialize;
 
@@ -40,7 +41,7 @@ pub(crate) async fn run(args: TargetsArgs, session: Session) -> anyhow::Result<E
             let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
             session
                 .printer
-                .line(&table::draw(&["TARGET", "IS NOW"], &rows));
+                .block(&table::draw(&["TARGET", "IS NOW"], &rows));
         }
     }
     Ok(Exit::Pass)
@@ -72,7 +73,7 @@ fn cells(row: &Row) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(", "),
     };
-    vec![row.target.clone(), now]
+    vec![printable::line(&row.target), printable::line(&now)]
 }
 
 /// `stock-db-1.1 (primary, timeline 2)`

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use harness::image;
 use harness::project::Profile;
 use harness::stack::deploy::{self, Plan};
+use harness::{image, printable};
 
 use crate::cli::UpArgs;
 use crate::commands::ps;
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: UpArgs, session: Session) -> anyhow::Result<Exit> 
         wait_timeout: args.wait_timeout,
     };
     let overview = deploy::up(&cluster, &project, &plan).await?;
-    session.printer.line(&ps::services_table(&overview));
+    session.printer.block(&ps::services_table(&overview));
     if args.test_images {
         session.printer.warning(TEST_IMAGES);
     }
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: UpArgs, session: Session) -> anyhow::Result<Exit> 
     if let Some(url) = overview.url(&cluster) {
         session
             .printer
-            .line(&format!("\nThe shop answers at {url}"));
+            .block(&format!("\nThe shop answers at {}", printable::line(&url)));
     }
     Ok(Exit::Pass)
 }

@@ -55,7 +55,7 @@ fn tell(session: &Session, dir: &RunDir, order: OrderId, format: Format) -> anyh
     let story = recorded::story_of(dir, order)?;
     match format {
         Format::Json => session.printer.json(&story)?,
-        Format::Text => session.printer.line(&story::text(&story)),
+        Format::Text => session.printer.block(&story::text(&story)),
     }
     Ok(exit(story.verdict))
 }
@@ -64,7 +64,7 @@ fn tell(session: &Session, dir: &RunDir, order: OrderId, format: Format) -> anyh
 fn show(session: &Session, dir: &RunDir, judged: Judged, format: Format) -> anyhow::Result<Exit> {
     match format {
         Format::Json => session.printer.json(&judged.judgement)?,
-        Format::Text => session.printer.line(&verdict::text(&judged.judgement)),
+        Format::Text => session.printer.block(&verdict::text(&judged.judgement)),
     }
     let verdict = judged.judgement.verdict;
     report::publish(session, dir, judged);

@@ -68,7 +68,7 @@ impl Bars {
                 self.end_wait();
                 self.tell(event);
             }
-            Event::Warning { text } => self.printer.warning(&printable::lines(text)),
+            Event::Warning { text } => self.printer.warning(text),
             Event::Note { .. } | Event::Service { .. } => self.tell(event),
         }
     }
@@ -103,7 +103,7 @@ impl Bars {
     fn open(&mut self, name: &str) {
         let bar = self.printer.bars().add(ProgressBar::new(0));
         bar.set_style(style("{spinner} {prefix} {wide_msg:.dim} {elapsed}"));
-        bar.set_prefix(name.to_owned());
+        bar.set_prefix(printable::line(name));
         bar.enable_steady_tick(Duration::from_millis(125));
         self.builds.insert(name.to_owned(), bar);
     }
@@ -117,7 +117,7 @@ impl Bars {
                 bar.set_length(of as u64);
             }
             bar.set_position(at as u64);
-            bar.set_message(text.to_owned());
+            bar.set_message(printable::line(text));
         }
     }
 

@@ -60,17 +60,18 @@ impl Lines {
 
 /// The line for an event that is over; `None` where there is nothing to say.
 pub(super) fn settled(event: &Event) -> Option<String> {
+    let line = |text: String| Some(printable::line(&text));
     match event {
         Event::Note { text } => Some(printable::lines(text)),
         Event::Warning { text } => Some(format!("warning: {}", printable::lines(text))),
         Event::Build { name, progress } => build(name, progress),
         Event::Service { name, change } => match change {
-            Change::Created => Some(format!("{name}: created")),
-            Change::Updated => Some(format!("{name}: updated")),
-            Change::Removed => Some(format!("{name}: removed")),
+            Change::Created => line(format!("{name}: created")),
+            Change::Updated => line(format!("{name}: updated")),
+            Change::Removed => line(format!("{name}: removed")),
             Change::Unchanged => None,
         },
-        Event::Reached { what, took } => Some(format!("{what} after {}", human(*took))),
+        Event::Reached { what, took } => line(format!("{what} after {}", human(*took))),
         // The notes around them say as much.
         Event::Waiting { .. }
         | Event::Load { .. }
@@ -81,6 +82,7 @@ pub(super) fn settled(event: &Event) -> Option<String> {
 }
 
 fn build(name: &str, progress: &Progress) -> Option<String> {
+    let name = printable::line(name);
     match progress {
         Progress::Started => Some(format!("building {name}")),
         Progress::Step { at, of, text } if *of > 0 => {
@@ -116,7 +118,7 @@ pub(super) fn load(event: &Event) -> Option<String> {
 /// `waiting for the stack: 12/21, not yet: kafka-1 (starting), …`
 pub(super) fn waiting(what: &str, done: usize, wanted: usize, missing: &[String]) -> String {
     const NAMED_MAX: usize = 4;
-    let mut text = format!("waiting for {what}");
+    let mut text = format!("waiting for {}", printable::line(what));
     if wanted > 0 {
         text.push_str(&format!(": {done}/{wanted}"));
     }
@@ -156,6 +158,41 @@ mod tests {
         );
         assert_eq!(lines.line(&wait(1)), None);
         assert!(lines.line(&wait(2)).is_some());
+    }
+
+    #[test]
+    fn no_text_of_an_event_begins_a_line() {
+        let nasty = || "x\nforged\u{1b}[35m".to_owned();
+        for event in [
+            Event::Note { text: nasty() },
+            Event::Warning { text: nasty() },
+            Event::Service {
+                name: nasty(),
+                change: Change::Created,
+            },
+            Event::Reached {
+                what: nasty(),
+                took: Duration::ZERO,
+            },
+            Event::Build {
+                name: nasty(),
+                progress: Progress::Step {
+                    at: 1,
+                    of: 2,
+                    text: nasty(),
+                },
+            },
+            Event::Waiting {
+                what: nasty(),
+                done: 0,
+                wanted: 1,
+                missing: vec![nasty()],
+            },
+        ] {
+            let line = Lines::default().line(&event).unwrap();
+            assert!(!line.contains("\nforged"), "{line:?}");
+            assert!(line.contains(r"forged\u{1b}[35m"), "{line:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use harness::Event;
+use harness::printable;
 use harness::units::human;
 use owo_colors::OwoColorize;
 
@@ -39,12 +40,14 @@ impl Screen {
                 if name == "preparation" {
                     *self = Self::default();
                 }
-                name.clone_into(&mut self.phase);
+                self.phase = printable::line(name);
                 if name == "settle" {
                     self.load = None;
                 }
             }
-            Event::Roles { databases } => databases.clone_into(&mut self.databases),
+            Event::Roles { databases } => {
+                self.databases = databases.iter().map(|line| printable::line(line)).collect();
+            }
             Event::Fault {
                 name,
                 target,
@@ -52,7 +55,7 @@ impl Screen {
                 healed,
                 ..
             } => {
-                let key = format!("{name} ({target})");
+                let key = printable::line(&format!("{name} ({target})"));
                 let state = if *healed {
                     format!("{} after {}", "recovered".green(), human(*elapsed))
                 } else {

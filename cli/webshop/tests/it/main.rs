@@ -5,6 +5,7 @@ mod help;
 mod hostile;
 mod large;
 mod output;
+mod printed;
 mod refusals;
 mod report;
 mod scenario;

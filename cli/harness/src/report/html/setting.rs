@@ -6,6 +6,7 @@ use maud::{Markup, html as markup};
 
 use super::cell;
 use crate::{
+    printable,
     report::{NOT_REPEATABLE, Reported, quantity::signed},
     units::human,
 };
@@ -16,11 +17,11 @@ pub(super) fn section(run: &Reported) -> Markup {
         section #again {
             h2 { "See it again" }
             p { "Judge this run again, from what it recorded:" }
-            pre { code { (run.verify_command()) } }
+            pre { code { (printable::line(&run.verify_command())) } }
             @match run.again_command() {
                 Some(command) => {
                     p { "Make a run like it: the same operations, not the same interleaving." }
-                    pre { code { (command) } }
+                    pre { code { (printable::line(&command)) } }
                 }
                 None => p { (NOT_REPEATABLE) }
             }

@@ -222,3 +222,10 @@ fn drawings_have_numbers_only() {
         }
     }
 }
+
+#[test]
+fn a_fault_that_was_held_too_short_was_seen_all_the_same() {
+    let page = html(&testing::held_too_short());
+    assert!(page.contains("1 of 1 faults seen to take effect, 1 held too short"));
+    assert!(html(&testing::pass()).contains("1 of 1 faults seen to take effect<"));
+}

@@ -1,6 +1,7 @@
 //! The tables of what the agent sees: database nodes, Kafka, lanes.
 
 use harness::inside::{Answer, Inside};
+use harness::printable;
 use owo_colors::OwoColorize;
 use protocol::agent::{Kafka, Lanes, Node};
 use protocol::db::Role;
@@ -19,7 +20,10 @@ pub(super) fn tables(inside: &Inside) -> Vec<String> {
 fn answer<T>(answer: &Answer<T>, what: &str, draw: impl Fn(&T) -> String) -> String {
     match answer {
         Answer::Known(known) => draw(known),
-        Answer::Unknown(why) => format!("{what}: {} ({why})", "unknown".yellow()),
+        Answer::Unknown(why) => {
+            let why = printable::line(why);
+            format!("{what}: {} ({why})", "unknown".yellow())
+        }
     }
 }
 
@@ -41,7 +45,7 @@ fn databases(inside: &Inside) -> String {
 fn node_row(inside: &Inside, database: &str, node: &Node) -> Vec<String> {
     let Some(state) = &node.state else {
         let why = table::short(node.error.as_deref().unwrap_or_default());
-        let mut row = vec![node.name.clone(), "?".red().to_string()];
+        let mut row = vec![printable::line(&node.name), "?".red().to_string()];
         row.resize(6, String::new());
         row.push(why);
         return row;
@@ -59,12 +63,14 @@ fn node_row(inside: &Inside, database: &str, node: &Node) -> Vec<String> {
     };
     let lag = standby.map_or_else(String::new, |standby| format!("{} B", standby.lag_bytes));
     let stream = match (standby, state.role) {
-        (Some(standby), _) => format!("{} ({})", standby.state, standby.sync_state),
+        (Some(standby), _) => {
+            printable::line(&format!("{} ({})", standby.state, standby.sync_state))
+        }
         (None, Role::Standby) if !state.streaming => "not streaming".red().to_string(),
         (None, _) => String::new(),
     };
     vec![
-        node.name.clone(),
+        printable::line(&node.name),
         role,
         state.epoch.to_string(),
         state.timeline.to_string(),
@@ -81,7 +87,7 @@ fn kafka(kafka: &Kafka) -> String {
         .iter()
         .map(|partition| {
             vec![
-                format!("{}/{}", partition.topic, partition.partition),
+                printable::line(&format!("{}/{}", partition.topic, partition.partition)),
                 broker(partition.leader),
                 format!("{}/{}", partition.isr.len(), partition.replicas.len()),
                 partition
@@ -107,9 +113,9 @@ fn lanes(lanes: &Lanes) -> String {
                 .log_end
                 .map_or_else(String::new, |end| (end - lane.next_offset).to_string());
             vec![
-                format!("{}/{}", lane.topic, lane.partition),
-                lane.service.clone(),
-                lane.holder.clone(),
+                printable::line(&format!("{}/{}", lane.topic, lane.partition)),
+                printable::line(&lane.service),
+                printable::line(&lane.holder),
                 lane.next_offset.to_string(),
                 lag,
             ]
@@ -120,4 +126,36 @@ fn lanes(lanes: &Lanes) -> String {
         lanes.sagas_open,
         table::draw(&["LANE", "SERVICE", "HOLDER", "NEXT", "LAG"], &rows)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::agent::Cluster;
+
+    use super::*;
+
+    #[test]
+    fn no_answer_of_the_agent_is_a_line_of_its_own_or_a_colour() {
+        let nasty = "x\n::error::forged\u{1b}[35m";
+        let node = Node {
+            name: nasty.to_owned(),
+            state: None,
+            error: Some(nasty.to_owned()),
+        };
+        let shown = tables(&Inside {
+            databases: Answer::Known(vec![Cluster {
+                name: nasty.to_owned(),
+                nodes: vec![node],
+            }]),
+            replication: Answer::Known(Vec::new()),
+            kafka: Answer::Unknown(nasty.to_owned()),
+            lanes: Answer::Unknown(nasty.to_owned()),
+            services: Answer::Known(Vec::new()),
+            redis: Answer::Unknown(nasty.to_owned()),
+        });
+        let counts: Vec<usize> = shown.iter().map(|table| table.lines().count()).collect();
+        assert_eq!(counts, [2, 1, 1], "{shown:#?}");
+        assert!(!shown.concat().contains("\u{1b}[35m"), "{shown:#?}");
+        assert!(shown.concat().contains(r"forged\u{1b}[35m"), "{shown:#?}");
+    }
 }
