@@ -175,9 +175,12 @@ impl Reader {
             return Err(self.contradiction(key, "completed before it was sent"));
         }
         let seen = (complete.status, complete.broken);
-        let kind = self.attempts[at].invoke.op.kind();
-        if !may_be_said(complete.class, seen, kind) {
+        let op = self.attempts[at].invoke.op;
+        if !may_be_said(complete.class, seen, op.kind()) {
             return Err(self.contradiction(key, "has an outcome that its answer does not have"));
+        }
+        if complete.lacks_its_id(op) {
+            return Err(self.contradiction(key, "is ok and does not say what it made"));
         }
         self.attempts[at].complete = Some(complete);
         Ok(())
