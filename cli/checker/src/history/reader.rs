@@ -72,7 +72,22 @@ pub struct Reader {
     bad: Option<(usize, serde_json::Error)>,
 }
 
+/// No attempt takes fewer bytes in a history, its completion with it.
+const ATTEMPT_BYTES_MIN: u64 = 112;
+
 impl Reader {
+    /// Has room for the attempts of a history of so many bytes: a list that grew would be there twice while it is moved.
+    #[must_use]
+    pub fn of_bytes(bytes: u64) -> Self {
+        let attempts = usize::try_from(bytes / ATTEMPT_BYTES_MIN).unwrap_or(0);
+        let most = AttemptsMax::default();
+        Self {
+            attempts: Vec::with_capacity(attempts.min(most.0)),
+            most,
+            ..Self::default()
+        }
+    }
+
     /// Takes the next line, with or without its newline. Empty lines are skipped.
     ///
     /// # Errors
