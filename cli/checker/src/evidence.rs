@@ -1,43 +1,16 @@
 //! What the harness saw besides the clients' history: faults, healing, settling. A PASS is earned with it.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+mod planned;
+
+pub use planned::{Aim, KindShare, Planned, PlannedFault};
 
 /// How many looks must agree on a role, a timeline or an identity. Nodes are not asked at one instant: in the middle of a
 /// failover, or just after a start, one look may put together what never was at the same time.
 pub(crate) const LOOKS_MIN: u32 = 2;
-
-/// What the plan says that the parts of a run must agree with.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Planned {
-    /// The run's id: its directory's name when it was made.
-    pub run: String,
-    /// The planned faults, in the order of the plan.
-    pub faults: Vec<PlannedFault>,
-    /// The nodes of each database, by the database's name.
-    pub nodes: BTreeMap<String, Vec<String>>,
-    /// Whether every database node was to be written to straight all the time.
-    pub direct_writes: bool,
-    /// The least time between the two final reads, in milliseconds.
-    pub stable_ms: u64,
-}
-
-/// One fault of the plan: what its evidence must come up to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PlannedFault {
-    /// As evidence and reports call it, e.g. `kill stock-db-primary`.
-    pub name: String,
-    /// For how long it is to be held, in milliseconds; `None` for one that is not held.
-    pub held_ms: Option<u64>,
-    /// How many tasks it would have hit before the run began, 1 at the least.
-    pub victims: usize,
-    /// How long after the injection of the fault before it (of the first: after the run's begin) it comes at the soonest, in
-    /// milliseconds.
-    pub after_ms: u64,
-    /// How soon what is to come of it.
-    pub expected: Expected,
-}
 
 /// Everything seen around one run. Times are microseconds on the history's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -120,6 +120,23 @@ pub struct Complete {
     pub value: Option<Value>,
 }
 
+impl Complete {
+    /// What the answer to `op` told; a value of another kind than was asked for is none.
+    fn told(&self, op: Op) -> Option<Value> {
+        self.value.filter(|value| match value {
+            Value::Order { .. } => matches!(op, Op::FindOrder { .. }),
+            Value::Stock(_) => matches!(op, Op::FindItem { .. }),
+            Value::Credit(_) => matches!(op, Op::FindUser { .. }),
+            Value::Created(_) => op.creates(),
+        })
+    }
+
+    /// Whether it is told to be an ok create, and what it made is not told.
+    fn lacks_its_id(&self, op: Op) -> bool {
+        self.class == Class::Ok && op.creates() && self.told(op).is_none()
+    }
+}
+
 /// What an operation asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -184,6 +201,15 @@ impl Op {
         }
     }
 
+    /// Whether its answer tells the id of something new.
+    #[must_use]
+    pub fn creates(self) -> bool {
+        matches!(
+            self,
+            Self::CreateOrder { .. } | Self::CreateItem { .. } | Self::CreateUser
+        )
+    }
+
     /// Whether it asks for no amount below zero.
     #[must_use]
     pub fn has_sound_amount(self) -> bool {
@@ -245,11 +271,13 @@ pub struct Attempt {
 
 impl Attempt {
     /// Without a completion a write is unknown, and a read counts as nothing; so does one that was ok and told no value
-    /// of the kind that it asked for.
+    /// of the kind that it asked for. Of a create that was ok and told no id nobody knows what it made.
     #[must_use]
     pub fn class(&self) -> Class {
-        match (&self.complete, self.invoke.op.kind()) {
-            (Some(complete), Kind::Read) if self.told(complete).is_none() => Class::Fail,
+        let op = self.invoke.op;
+        match (&self.complete, op.kind()) {
+            (Some(complete), Kind::Read) if complete.told(op).is_none() => Class::Fail,
+            (Some(complete), Kind::Write) if complete.lacks_its_id(op) => Class::Info,
             (Some(complete), _) => complete.class,
             (None, Kind::Write) => Class::Info,
             (None, Kind::Read) => Class::Fail,
@@ -270,23 +298,7 @@ impl Attempt {
         self.complete
             .as_ref()
             .filter(|complete| complete.class == Class::Ok)
-            .and_then(|complete| self.told(complete))
-    }
-
-    /// What an answer told; a value of another kind than was asked for is none.
-    fn told(&self, complete: &Complete) -> Option<Value> {
-        complete.value.filter(|value| {
-            matches!(
-                (self.invoke.op, value),
-                (Op::FindOrder { .. }, Value::Order { .. })
-                    | (Op::FindItem { .. }, Value::Stock(_))
-                    | (Op::FindUser { .. }, Value::Credit(_))
-                    | (
-                        Op::CreateOrder { .. } | Op::CreateItem { .. } | Op::CreateUser,
-                        Value::Created(_)
-                    )
-            )
-        })
+            .and_then(|complete| complete.told(self.invoke.op))
     }
 }
 

@@ -20,6 +20,7 @@ mod rows;
 
 pub use differences::{Difference, differences};
 pub(crate) use differences::{repetitions, row_differences};
+pub use parse::SecondRead;
 pub use rows::Rows;
 
 use row::row;

@@ -39,7 +39,7 @@ use crate::{
     tasks,
 };
 
-use action::{Action, Count, End, Hold};
+use action::{Action, Count, Hold};
 use hold::OnTask;
 
 pub use heal::{clear, present};
@@ -107,17 +107,7 @@ pub struct Hits {
 /// # Errors
 /// As [`World::resolve`]; two primaries only if they last.
 pub async fn resolve(cluster: &Cluster, agent: &Agent, plan: &FaultPlan) -> Result<Hits> {
-    let (name, count) = match &plan.action {
-        Action::End {
-            end: End::Restart(target),
-            ..
-        } => (target.clone(), Count::All),
-        Action::End { end, count } => (end.target().to_owned(), *count),
-        // Every replica: which of them will get there first nobody knows.
-        Action::Crash { crash } => (crash.step.service.to_owned(), Count::All),
-        Action::Hold { target, count, .. } => (target.clone(), *count),
-    };
-    let Ok(target) = name.parse::<Target>();
+    let (target, count) = plan.action.aim();
     let victims = choose(
         find(cluster, agent, &target).await?,
         &target,

@@ -10,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use checker::{Evidence, Initial, Judgement, Snapshot};
+use checker::{
+    Evidence, Initial, Judgement, Snapshot,
+    snapshot::{SecondRead, SnapshotError},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -203,21 +206,21 @@ impl RunDir {
     /// # Errors
     /// [`Error::Run`]: a file is cut short or foreign.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>> {
-        let mut snapshots: Vec<Snapshot> = Vec::new();
-        let mut earlier = Vec::new();
-        for n in 1..=FINAL_READS {
-            let path = self.file(&format!("snapshot-{n}.json"));
-            let Some(text) = whole(&path, TABLES_MAX)? else {
-                break;
-            };
-            let read = match snapshots.last() {
-                None => Snapshot::parse(&text),
-                Some(first) => Snapshot::parse_second(&text, &earlier, first),
-            };
-            snapshots.push(read.map_err(|error| unfit(&path, &told(&error)))?);
-            earlier = text;
-        }
-        Ok(snapshots)
+        let paths = ["snapshot-1.json", "snapshot-2.json"].map(|name| self.file(name));
+        let refuse = |path: &Path, error: &SnapshotError| unfit(path, &told(error));
+        let Some(text) = whole(&paths[0], TABLES_MAX)? else {
+            return Ok(Vec::new());
+        };
+        let second = match whole(&paths[1], TABLES_MAX)? {
+            None => None,
+            Some(later) => {
+                let second = SecondRead::parse(&later, &text);
+                Some(second.map_err(|error| refuse(&paths[1], &error))?)
+            }
+        };
+        let first = Snapshot::parse(&text).map_err(|error| refuse(&paths[0], &error))?;
+        let second = second.map(|second| second.after(&first));
+        Ok([first].into_iter().chain(second).collect())
     }
 
     /// Writes `snapshot-1.json` and `snapshot-2.json`.

@@ -35,10 +35,10 @@ pub(crate) fn operations(history: &History) -> Vec<Operation> {
     // Nearly sorted as it is written, so that a stable sort is quick.
     let mut attempts: Vec<&Attempt> = history.attempts.iter().collect();
     attempts.sort_by_key(|attempt| attempt.invoke.id);
-    let mut list: Vec<Operation> = attempts
-        .chunk_by(|a, b| a.invoke.id == b.invoke.id)
-        .map(Operation::of)
-        .collect();
+    let each = attempts.chunk_by(|a, b| a.invoke.id == b.invoke.id);
+    // Nearly every operation has one attempt. A list that grew would be there twice while it is moved.
+    let mut list = Vec::with_capacity(attempts.len());
+    list.extend(each.map(Operation::of));
     list.sort_by_key(|operation| operation.due_us);
     list
 }

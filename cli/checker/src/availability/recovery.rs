@@ -56,14 +56,11 @@ struct Baseline {
 impl Baseline {
     /// What was over before the first fault: operations in flight at that time are hurt by it.
     fn before(first_us: u64, operations: &[Operation]) -> Self {
-        let unhurt: Vec<Operation> = between(operations, 0, first_us)
-            .iter()
-            .filter(|operation| operation.ended_us.is_some_and(|ended| ended < first_us))
-            .copied()
-            .collect();
+        let is_over = |operation: &&Operation| operation.ended_us.is_some_and(|at| at < first_us);
+        let unhurt = || between(operations, 0, first_us).iter().filter(is_over);
         Self {
-            served_ratio: served_ratio(&unhurt),
-            p99_us: p99_us(&unhurt),
+            served_ratio: served_ratio(unhurt()),
+            p99_us: p99_us(unhurt()),
         }
     }
 }
@@ -112,10 +109,10 @@ impl Watch<'_> {
         let seconds = (at..at + STEADY_US).step_by(1_000_000);
         let served = seconds.into_iter().all(|from| {
             let window = between(self.operations, from, from + SECOND_US);
-            served_ratio(window) >= 0.95 * self.baseline.served_ratio
+            served_ratio(window.iter()) >= 0.95 * self.baseline.served_ratio
         });
         served
-            && p99_us(between(self.operations, at, at + STEADY_US))
+            && p99_us(between(self.operations, at, at + STEADY_US).iter())
                 <= self.baseline.p99_us.saturating_mul(2)
     }
 
@@ -129,7 +126,7 @@ impl Watch<'_> {
                 at,
                 at.saturating_add(SECOND_US).min(self.to_us),
             );
-            let missed = self.baseline.served_ratio - served_ratio(window);
+            let missed = self.baseline.served_ratio - served_ratio(window.iter());
             lost += missed.max(0.0) * window.len() as f64;
             at = at.saturating_add(SECOND_US);
         }
@@ -154,16 +151,17 @@ fn between(operations: &[Operation], from_us: u64, to_us: u64) -> &[Operation] {
     &operations[begin..end.max(begin)]
 }
 
-fn served_ratio(operations: &[Operation]) -> f64 {
-    let served = operations.iter().filter(|op| op.served_at_us.is_some());
-    ratio(served.count() as u64, operations.len() as u64)
+fn served_ratio<'a>(operations: impl Iterator<Item = &'a Operation>) -> f64 {
+    let (mut served, mut offered) = (0, 0);
+    for operation in operations {
+        offered += 1;
+        served += u64::from(operation.served_at_us.is_some());
+    }
+    ratio(served, offered)
 }
 
-fn p99_us(operations: &[Operation]) -> u64 {
-    let mut latencies: Vec<u64> = operations
-        .iter()
-        .filter_map(Operation::latency_us)
-        .collect();
+fn p99_us<'a>(operations: impl Iterator<Item = &'a Operation>) -> u64 {
+    let mut latencies: Vec<u64> = operations.filter_map(Operation::latency_us).collect();
     // Looked for at many instants: all that is needed is the one value, not the order of the others.
     let rank = (latencies.len() * 990).div_ceil(1000).saturating_sub(1);
     if latencies.is_empty() {

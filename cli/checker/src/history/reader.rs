@@ -72,7 +72,22 @@ pub struct Reader {
     bad: Option<(usize, serde_json::Error)>,
 }
 
+/// No attempt takes fewer bytes in a history, its completion with it.
+const ATTEMPT_BYTES_MIN: u64 = 112;
+
 impl Reader {
+    /// Has room for the attempts of a history of so many bytes: a list that grew would be there twice while it is moved.
+    #[must_use]
+    pub fn of_bytes(bytes: u64) -> Self {
+        let attempts = usize::try_from(bytes / ATTEMPT_BYTES_MIN).unwrap_or(0);
+        let most = AttemptsMax::default();
+        Self {
+            attempts: Vec::with_capacity(attempts.min(most.0)),
+            most,
+            ..Self::default()
+        }
+    }
+
     /// Takes the next line, with or without its newline. Empty lines are skipped.
     ///
     /// # Errors
@@ -175,9 +190,12 @@ impl Reader {
             return Err(self.contradiction(key, "completed before it was sent"));
         }
         let seen = (complete.status, complete.broken);
-        let kind = self.attempts[at].invoke.op.kind();
-        if !may_be_said(complete.class, seen, kind) {
+        let op = self.attempts[at].invoke.op;
+        if !may_be_said(complete.class, seen, op.kind()) {
             return Err(self.contradiction(key, "has an outcome that its answer does not have"));
+        }
+        if complete.lacks_its_id(op) {
+            return Err(self.contradiction(key, "is ok and does not say what it made"));
         }
         self.attempts[at].complete = Some(complete);
         Ok(())

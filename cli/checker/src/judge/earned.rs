@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod faults;
+mod mix;
 mod parts;
 mod reads;
 mod sample;
@@ -46,6 +47,7 @@ pub(super) fn shortcomings(
     found.extend(run.evidence.unmet.iter().cloned().map(unknown));
     found.extend(ending(run.history).map(unknown));
     found.extend(load(operations).into_iter().map(unknown));
+    found.extend(mix::missing(run, operations).into_iter().map(unknown));
     found.extend(coverage(run, scene.last).into_iter().map(unknown));
     found.extend(parts::strangers(scene).into_iter().map(unknown));
     found.extend(whole::flaws(run).into_iter().map(unknown));

@@ -29,9 +29,10 @@ impl Footing {
     }
 }
 
-/// Every part names the run.
+/// Every part names the run, and the history the seed of its load.
 fn foreign_parts(run: &Run<'_>) -> Vec<String> {
     let planned = &run.planned.run;
+    let seed = foreign_seed(run);
     let reads = (1..).zip(run.snapshots);
     let reads = reads.map(|(number, read)| (format!("final read {number}"), &read.run));
     let parts = [
@@ -45,7 +46,21 @@ fn foreign_parts(run: &Run<'_>) -> Vec<String> {
         .chain(reads)
         .filter(|(_, id)| *id != planned)
         .map(|(part, id)| format!("the {part} is of run `{id}`, and the plan of `{planned}`"))
+        .chain(seed)
         .collect()
+}
+
+/// Another load than the plan's. A history of which nothing was written is of no load at all.
+fn foreign_seed(run: &Run<'_>) -> Option<String> {
+    let (planned, told) = (run.planned.seed, run.history.header.seed);
+    if run.history.attempts.is_empty() || planned == told {
+        return None;
+    }
+    let text = |seed: Option<u64>| seed.map_or("no seed".to_owned(), |seed| format!("seed {seed}"));
+    let (planned, told) = (text(planned), text(told));
+    Some(format!(
+        "the load of the history has {told}, and the plan's has {planned}"
+    ))
 }
 
 #[cfg(test)]
@@ -69,6 +84,9 @@ mod tests {
             |case| case.initial.run = "other".to_owned(),
             |case| case.evidence.run = "other".to_owned(),
             |case| case.snapshots[1].run = "other".to_owned(),
+            |case| case.history.header.seed = Some(7),
+            |case| case.history.header.seed = None,
+            |case| case.planned.seed = None,
         ] {
             let mut case = broken();
             assert_eq!(case.judge().verdict, Verdict::Violation);
@@ -77,7 +95,8 @@ mod tests {
             assert_eq!(judgement.verdict, Verdict::Unknown);
             assert!(judgement.violations.iter().all(|found| found.suspected));
             let reason = &judgement.reasons[0];
-            assert!(reason.contains("is of run `other`"), "{reason}");
+            let told = ["is of run `other`", "and the plan's has"];
+            assert!(told.iter().any(|told| reason.contains(told)), "{reason}");
         }
     }
 

@@ -4,8 +4,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use super::{
-    ApiReads, DatabaseView, DirectRow, INITIAL_FORMAT, Initial, LaneView, Rows, SNAPSHOT_FORMAT,
-    SagaRow, Snapshot, SnapshotError, Source, VERSION, Witnesses,
+    ApiReads, DatabaseView, DirectRow, INITIAL_FORMAT, Initial, ItemRow, LaneView, OrderRow,
+    PaymentMovement, Rows, SNAPSHOT_FORMAT, SagaRow, Snapshot, SnapshotError, Source,
+    StockMovement, UserRow, VERSION, Witnesses,
 };
 
 /// What both formats begin with, whatever their version.
@@ -86,33 +87,25 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The rows of one table: those of the earlier read where its text was the same.
-fn table<T: DeserializeOwned>(
+/// The rows of one table.
+fn table<T: DeserializeOwned>(text: &RawValue) -> Result<Rows<T>, SnapshotError> {
+    serde_json::from_str(text.get()).map_err(SnapshotError::Malformed)
+}
+
+/// The rows of one table; `None` where its text is the same in the other read.
+fn other_table<T: DeserializeOwned>(
     text: &RawValue,
-    earlier: Option<(&RawValue, &Rows<T>)>,
-) -> Result<Rows<T>, SnapshotError> {
-    match earlier {
-        Some((same, rows)) if same.get() == text.get() => Ok(rows.clone()),
-        Some(_) | None => serde_json::from_str(text.get()).map_err(SnapshotError::Malformed),
+    other: Option<&RawValue>,
+) -> Result<Option<Rows<T>>, SnapshotError> {
+    match other {
+        Some(other) if other.get() == text.get() => Ok(None),
+        Some(_) | None => table(text).map(Some),
     }
 }
 
-fn whole(
-    parts: Parts<'_>,
-    earlier: Option<(&Parts<'_>, &Snapshot)>,
-) -> Result<Snapshot, SnapshotError> {
-    Ok(Snapshot {
-        orders: table(parts.orders, earlier.map(|(p, s)| (p.orders, &s.orders)))?,
-        users: table(parts.users, earlier.map(|(p, s)| (p.users, &s.users)))?,
-        items: table(parts.items, earlier.map(|(p, s)| (p.items, &s.items)))?,
-        stock_movements: table(
-            parts.stock_movements,
-            earlier.map(|(p, s)| (p.stock_movements, &s.stock_movements)),
-        )?,
-        payment_movements: table(
-            parts.payment_movements,
-            earlier.map(|(p, s)| (p.payment_movements, &s.payment_movements)),
-        )?,
+/// Everything but the tables.
+fn surroundings(parts: Parts<'_>) -> Snapshot {
+    Snapshot {
         run: parts.run,
         taken_at_us: parts.taken_at_us,
         sources: parts.sources,
@@ -123,7 +116,7 @@ fn whole(
         api: parts.api,
         direct_writes: parts.direct_writes,
         ..Snapshot::default()
-    })
+    }
 }
 
 impl Snapshot {
@@ -132,21 +125,67 @@ impl Snapshot {
     /// # Errors
     /// The text is cut short, of another version, or something else altogether.
     pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
-        whole(Parts::read(text)?, None)
+        let parts = Parts::read(text)?;
+        Ok(Self {
+            orders: table(parts.orders)?,
+            users: table(parts.users)?,
+            items: table(parts.items)?,
+            stock_movements: table(parts.stock_movements)?,
+            payment_movements: table(parts.payment_movements)?,
+            ..surroundings(parts)
+        })
     }
+}
 
-    /// Reads the second of two final reads. `first` was read from `first_text`; a table whose text is the
-    /// same in both is not read again.
+/// The second of two final reads, without the tables that are the same in the first: it is read before the first, so that
+/// neither its text nor a table of its own need be in memory beside that one's.
+#[derive(Debug)]
+pub struct SecondRead {
+    surroundings: Snapshot,
+    orders: Option<Rows<OrderRow>>,
+    users: Option<Rows<UserRow>>,
+    items: Option<Rows<ItemRow>>,
+    stock_movements: Option<Rows<StockMovement>>,
+    payment_movements: Option<Rows<PaymentMovement>>,
+}
+
+impl SecondRead {
+    /// Reads what differs from `first_text`: everything, where that is no final read.
     ///
     /// # Errors
-    /// As [`Snapshot::parse`].
-    pub fn parse_second(
-        text: &[u8],
-        first_text: &[u8],
-        first: &Self,
-    ) -> Result<Self, SnapshotError> {
-        let earlier = Parts::read(first_text)?;
-        whole(Parts::read(text)?, Some((&earlier, first)))
+    /// As [`Snapshot::parse`], of `text`.
+    pub fn parse(text: &[u8], first_text: &[u8]) -> Result<Self, SnapshotError> {
+        let parts = Parts::read(text)?;
+        let first = Parts::read(first_text);
+        let first = first.as_ref().ok();
+        Ok(Self {
+            orders: other_table(parts.orders, first.map(|it| it.orders))?,
+            users: other_table(parts.users, first.map(|it| it.users))?,
+            items: other_table(parts.items, first.map(|it| it.items))?,
+            stock_movements: other_table(
+                parts.stock_movements,
+                first.map(|it| it.stock_movements),
+            )?,
+            payment_movements: other_table(
+                parts.payment_movements,
+                first.map(|it| it.payment_movements),
+            )?,
+            surroundings: surroundings(parts),
+        })
+    }
+
+    /// The whole read. Its tables that are the same as those of `first`, which it was compared with, are shared.
+    #[must_use]
+    pub fn after(self, first: &Snapshot) -> Snapshot {
+        let same = first.clone();
+        Snapshot {
+            orders: self.orders.unwrap_or(same.orders),
+            users: self.users.unwrap_or(same.users),
+            items: self.items.unwrap_or(same.items),
+            stock_movements: self.stock_movements.unwrap_or(same.stock_movements),
+            payment_movements: self.payment_movements.unwrap_or(same.payment_movements),
+            ..self.surroundings
+        }
     }
 }
 
@@ -193,8 +232,8 @@ mod tests {
         let texts = [with_credit(3), with_credit(3), with_credit(4)]
             .map(|snapshot| serde_json::to_vec(&snapshot).unwrap());
         let first = Snapshot::parse(&texts[0]).unwrap();
-        let same = Snapshot::parse_second(&texts[1], &texts[0], &first).unwrap();
-        let other = Snapshot::parse_second(&texts[2], &texts[0], &first).unwrap();
+        let second = |text: &[u8]| SecondRead::parse(text, &texts[0]).unwrap().after(&first);
+        let (same, other) = (second(&texts[1]), second(&texts[2]));
         assert!(first.users.is_shared_with(&same.users));
         assert_eq!(other, with_credit(4));
     }

@@ -4,7 +4,7 @@ use protocol::{Credits, ItemId, OrderId, Quantity, UserId};
 
 use super::{
     Case,
-    simulate::{RUN, STARTED_AT_MS},
+    simulate::{RUN, SEED, STARTED_AT_MS},
 };
 use crate::{
     history::{Attempt, Complete, Header, History, Invoke, Op, Value},
@@ -70,7 +70,7 @@ impl Load {
 
     pub(crate) fn end(self, at_us: u64) -> History {
         History {
-            header: Header::new(RUN, STARTED_AT_MS, Some(1)),
+            header: Header::new(RUN, STARTED_AT_MS, Some(SEED)),
             attempts: self.attempts,
             ended_at_us: Some(at_us),
             truncated_line: None,

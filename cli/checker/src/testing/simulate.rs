@@ -23,6 +23,8 @@ const PRICE: i64 = 5;
 const PLENTY: i64 = 1_000_000;
 /// The id of every simulated run.
 pub(super) const RUN: &str = "20250101-120000-kill";
+/// The seed of its load.
+pub(super) const SEED: u64 = 42;
 pub(super) const STARTED_AT_MS: u64 = 1_700_000_000_000;
 /// When the final reads are made at the earliest, and how long after the load otherwise.
 const READ_AT_US: u64 = 100_000_000;
@@ -298,6 +300,8 @@ impl Surroundings {
         });
         Planned {
             run: RUN.to_owned(),
+            seed: Some(SEED),
+            mix: Vec::new(),
             faults: faults.iter().map(|name| planned_fault(name)).collect(),
             nodes: nodes.into(),
             direct_writes: false,

@@ -6,7 +6,7 @@ use protocol::failpoint::Failpoint;
 use serde::{Deserialize, Serialize};
 
 use super::limit::{BitLimit, CpuLimit};
-use crate::units::human;
+use crate::{target::Target, units::human};
 
 /// What a fault does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +111,23 @@ impl Action {
             } => format!("{target}{way}{with}"),
             Self::Hold { target, .. } => target.clone(),
         }
+    }
+
+    /// The target that names its victims, and how many of what that matches.
+    #[must_use]
+    pub fn aim(&self) -> (Target, Count) {
+        let (name, count) = match self {
+            Self::End {
+                end: End::Restart(target),
+                ..
+            } => (target.as_str(), Count::All),
+            Self::End { end, count } => (end.target(), *count),
+            // Every replica: which of them will get there first nobody knows.
+            Self::Crash { crash } => (crash.step.service, Count::All),
+            Self::Hold { target, count, .. } => (target.as_str(), *count),
+        };
+        let Ok(target) = name.parse();
+        (target, count)
     }
 
     /// What it does, in a word.

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use checker::evidence::KindShare;
 use serde::{Deserialize, Serialize};
 
 /// The operations a load may be made of: every one of the public API.
@@ -96,6 +97,14 @@ impl Mix {
             }
         }
         self.0.last().map_or(Action::Checkout, |last| last.0)
+    }
+
+    /// What each operation is drawn from.
+    pub fn shares(&self) -> impl Iterator<Item = KindShare> {
+        self.0.iter().map(|&(action, percent)| KindShare {
+            kind: action.name(),
+            percent,
+        })
     }
 
     /// The share of checkouts, 0 to 1.

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use checker::{
-    Budgets,
-    evidence::{Expected, Planned, PlannedFault},
-};
+use checker::{Budgets, evidence::Expected};
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -14,6 +11,8 @@ use crate::{
     load::{Data, Profile},
     scenario::{Settle, condition::Condition},
 };
+
+mod planned;
 
 const FORMAT: &str = "webshop-plan";
 const VERSION: u32 = 2;
@@ -229,46 +228,6 @@ impl Plan {
         self.steps.iter().filter_map(StepPlan::fault)
     }
 
-    /// What the parts of the run must agree with.
-    #[must_use]
-    pub fn planned(&self) -> Planned {
-        Planned {
-            run: self.run.clone(),
-            faults: self.planned_faults(),
-            nodes: self.nodes.clone(),
-            direct_writes: self.direct_writes,
-            stable_ms: self.settle.stable_ms,
-        }
-    }
-
-    fn planned_faults(&self) -> Vec<PlannedFault> {
-        let mut faults = Vec::new();
-        let baseline = self.baseline.as_ref();
-        let mut after_ms = baseline.map_or(0, |baseline| baseline.length_ms);
-        for step in &self.steps {
-            match step {
-                StepPlan::Load { length_ms } => after_ms = after_ms.saturating_add(*length_ms),
-                StepPlan::Wait { .. } => {}
-                StepPlan::Fault(fault) => {
-                    let targets = self.targets.get(faults.len());
-                    faults.push(PlannedFault {
-                        name: fault.name(),
-                        held_ms: fault.action.held_ms(),
-                        victims: targets.map_or(1, |targets| targets.len().max(1)),
-                        // Without a load nothing is waited for.
-                        after_ms: self
-                            .load
-                            .as_ref()
-                            .map_or(0, |_| after_ms.saturating_add(fault.after_ms)),
-                        expected: fault.expected,
-                    });
-                    after_ms = 0;
-                }
-            }
-        }
-        faults
-    }
-
     /// Whether it is a plan that this program can read.
     ///
     /// # Errors
@@ -312,22 +271,6 @@ mod tests {
         assert_eq!(step.fault().unwrap().name(), "crash reserve.before-commit");
         let again = serde_json::to_string(&step).unwrap();
         assert_eq!(serde_json::from_str::<StepPlan>(&again).unwrap(), step);
-    }
-
-    #[test]
-    fn what_is_planned_says_how_long_how_many_and_how_late() {
-        let mut plan: Plan = serde_json::from_str(include_str!("../../tests/plan.json")).unwrap();
-        let hold = r#"{"fault":{"hold":"pause","target":"redis","count":"all","for_ms":8000,"after_ms":7,"when":null,"within_ms":9,"seed":1}}"#;
-        let hold: StepPlan = serde_json::from_str(hold).unwrap();
-        plan.steps = vec![hold.clone(), StepPlan::Load { length_ms: 40 }, hold];
-        plan.targets = vec![vec!["redis.1".to_owned(), "redis.2".to_owned()]];
-        plan.baseline = None;
-        let planned = plan.planned().faults;
-        let told = planned.iter();
-        let told: Vec<_> = told
-            .map(|fault| (fault.held_ms, fault.victims, fault.after_ms))
-            .collect();
-        assert_eq!(told, [(Some(8_000), 2, 7), (Some(8_000), 1, 47)]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     if length > bytes_max {
         return Err(too_large("the file", bytes_max));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     // It may grow meanwhile: one byte more than is allowed is read, and refused.
     file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
@@ -76,6 +76,14 @@ impl Lines {
             line: Vec::new(),
             read: 0,
         }
+    }
+
+    /// How large the file is now, in bytes.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub(super) fn file_bytes(&self) -> io::Result<u64> {
+        Ok(self.text.get_ref().get_ref().metadata()?.len())
     }
 
     /// The next line with its end, which the last one may lack; `None` after that.

@@ -26,7 +26,9 @@ impl RunDir {
         let Some(mut lines) = self.lines(&path, HISTORY_MAX)? else {
             return Ok(History::empty(&self.name()));
         };
-        let mut reader = Reader::default();
+        let bytes = lines.file_bytes();
+        let bytes = bytes.map_err(|error| unfit(&path, &error.to_string()))?;
+        let mut reader = Reader::of_bytes(bytes.min(HISTORY_MAX));
         let read = loop {
             match lines.next() {
                 Ok(None) => break reader.finish(),

@@ -100,7 +100,7 @@ impl Large {
 
     fn history(&self, out: &mut impl Write) {
         let header = json!({
-            "format": "webshop-history", "version": 2, "run": "large", "started_at_ms": 0, "seed": 1,
+            "format": "webshop-history", "version": 2, "run": "large", "started_at_ms": 0,
         });
         writeln!(out, "{header}").unwrap();
         // Each eighth operation is a read.

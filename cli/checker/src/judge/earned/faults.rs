@@ -1,4 +1,4 @@
-//! The evidence of each fault is of what the plan says: of as many victims, held for as long, and in its order.
+//! The evidence of each fault is of what the plan says: of its victims and as many, held for as long, and in its order.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ pub(super) fn unlike_planned(run: &Run<'_>) -> Vec<String> {
     reasons
 }
 
-/// As many as the plan's targets were, each told of once.
+/// As many as the plan's targets were, each told of once, and nobody whom the plan does not aim at.
 fn victims(place: usize, plan: &PlannedFault, own: &[&FaultEvidence]) -> Vec<String> {
     let (name, number) = (&plan.name, place + 1);
     if !own.iter().any(|fault| fault.name == *name) {
@@ -56,6 +56,19 @@ fn victims(place: usize, plan: &PlannedFault, own: &[&FaultEvidence]) -> Vec<Str
         let (seen, victims) = (targets.len(), plan.victims);
         reasons.push(format!("{name}: it hit {seen} tasks of {victims}"));
     }
+    let hit = own.iter().filter(|fault| fault.injected_us.is_some());
+    let hit: BTreeSet<&String> = hit.map(|fault| &fault.target).collect();
+    if let Some(most) = plan.victims_max.filter(|most| hit.len() > *most) {
+        let seen = hit.len();
+        reasons.push(format!(
+            "{name}: it hit {seen} tasks, and by the plan {most}"
+        ));
+    }
+    let strangers = hit.into_iter().filter(|target| !plan.aim.may_hit(target));
+    reasons.extend(
+        strangers
+            .map(|target| format!("{name}: it hit {target}, which is no target of the plan's")),
+    );
     reasons
 }
 
@@ -129,7 +142,7 @@ fn hold(plan: &PlannedFault, fault: &FaultEvidence) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        evidence::{Expected, Held, HeldUntil},
+        evidence::{Aim, Expected, Held, HeldUntil},
         testing::Case,
         verdict::Verdict,
     };
@@ -137,7 +150,7 @@ mod tests {
     /// What is done to a run that is otherwise legal, and what is said of it.
     type Forgery = (fn(&mut Case), &'static str);
 
-    const FORGERIES: [Forgery; 19] = [
+    const FORGERIES: [Forgery; 22] = [
         (
             |case| {
                 let name = "pause redis".to_owned();
@@ -167,6 +180,23 @@ mod tests {
                 case.evidence.faults.push(again);
             },
             "kill stock-db-primary: stock-db-0 is told of twice as its victim",
+        ),
+        (
+            |case| case.planned.faults[0].aim = Aim::TasksOf(vec!["stock-db-1".to_owned()]),
+            "kill stock-db-primary: it hit stock-db-0, which is no target of the plan's",
+        ),
+        (
+            |case| case.planned.faults[0].aim = Aim::Tasks(vec!["stock-db-0.1".to_owned()]),
+            "kill stock-db-primary: it hit stock-db-0, which is no target of the plan's",
+        ),
+        (
+            |case| {
+                case.planned.faults[0].victims_max = Some(1);
+                let mut again = case.evidence.faults[0].clone();
+                again.target = "stock-db-1".to_owned();
+                case.evidence.faults.push(again);
+            },
+            "kill stock-db-primary: it hit 2 tasks, and by the plan 1",
         ),
         (
             |case| case.evidence.faults[0].seen.clear(),

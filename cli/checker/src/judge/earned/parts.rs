@@ -142,7 +142,7 @@ mod tests {
     /// What is done to a run that is otherwise legal, and what is said of it.
     type Swap = (fn(&mut Case), &'static str);
 
-    const SWAPS: [Swap; 19] = [
+    const SWAPS: [Swap; 21] = [
         (
             |case| case.history.header.run = "other".to_owned(),
             "the history is of run `other`, and the plan of `20250101-120000-kill`",
@@ -158,6 +158,14 @@ mod tests {
         (
             |case| case.snapshots[1].run = "other".to_owned(),
             "the final read 2 is of run `other`, and the plan of `20250101-120000-kill`",
+        ),
+        (
+            |case| case.history.header.seed = Some(7),
+            "the load of the history has seed 7, and the plan's has seed 42",
+        ),
+        (
+            |case| case.history.header.seed = None,
+            "the load of the history has no seed, and the plan's has seed 42",
         ),
         (
             |case| drop(case.snapshots[0].databases[2].nodes.pop()),

@@ -411,7 +411,7 @@ impl Shop {
         self.last.taken_at_us = first.taken_at_us + stable_us;
         World {
             history: History {
-                header: Header::new(&planned.run, 0, None),
+                header: Header::new(&planned.run, 0, planned.seed),
                 attempts: self.attempts,
                 ended_at_us: Some(ended_us),
                 truncated_line: None,

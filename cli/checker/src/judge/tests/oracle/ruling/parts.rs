@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use protocol::db::Role;
 
 use crate::{
-    evidence::{FaultEvidence, HeldUntil, PlannedFault},
+    evidence::{Aim, FaultEvidence, HeldUntil, PlannedFault},
     judge::tests::oracle::world::World,
+    outcome::Class,
     snapshot::{NodeView, Snapshot},
 };
 
@@ -14,6 +15,7 @@ pub(super) fn belongs_together(world: &World) -> bool {
     are_of_one_run(world)
         && nothing_is_there_twice(world)
         && faults_are_the_plans(world)
+        && has_what_was_planned(world)
         && reads_are_dated_right(world)
         && world
             .snapshots
@@ -29,7 +31,35 @@ pub(super) fn are_of_one_run(world: &World) -> bool {
         &world.evidence.run,
     ];
     let reads = world.snapshots.iter().map(|read| &read.run);
-    ids.into_iter().chain(reads).all(|id| id == run)
+    let has_its_seed =
+        world.history.attempts.is_empty() || world.history.header.seed == world.planned.seed;
+    has_its_seed && ids.into_iter().chain(reads).all(|id| id == run)
+}
+
+/// No kind of operation is missing of which thirty at the least were to be expected. Lines may be forced instead of drawn, and
+/// are drawn only when there is a cart.
+fn has_what_was_planned(world: &World) -> bool {
+    let attempts = &world.history.attempts;
+    let firsts = || attempts.iter().filter(|it| it.invoke.attempt == 1);
+    let carts = attempts.iter().filter(|it| {
+        it.class() == Class::Ok && it.invoke.op.name() == "create_order" && it.value().is_some()
+    });
+    let told = carts
+        .filter_map(|it| it.complete.as_ref().map(|it| it.at_us))
+        .min();
+    world.planned.mix.iter().all(|share| {
+        let drawn = if share.kind == "add_item" {
+            told.map_or(0, |told| {
+                firsts().filter(|it| it.invoke.sent_us > told).count()
+            })
+        } else {
+            firsts()
+                .filter(|it| it.invoke.op.name() != "add_item")
+                .count()
+        };
+        let few = drawn as u64 * u64::from(share.percent) < 30 * 100;
+        few || firsts().any(|it| it.invoke.op.name() == share.kind)
+    })
 }
 
 /// In the state before the load, and no movement of before is in a final read.
@@ -68,6 +98,8 @@ fn faults_are_the_plans(world: &World) -> bool {
             !own.is_empty()
                 && targets.len() == own.len()
                 && targets.len() >= plan.victims
+                && plan.victims_max.is_none_or(|most| targets.len() <= most)
+                && targets.iter().all(|target| is_aimed_at(plan, target))
                 && own.iter().all(|fault| {
                     let Some(effective) = fault.effective_us else {
                         return false;
@@ -80,6 +112,14 @@ fn faults_are_the_plans(world: &World) -> bool {
                         && is_held(plan, fault)
                 })
         })
+}
+
+fn is_aimed_at(plan: &PlannedFault, target: &str) -> bool {
+    match &plan.aim {
+        Aim::Anybody => true,
+        // The random shops' victims are named as their services are.
+        Aim::TasksOf(names) | Aim::Tasks(names) => names.iter().any(|name| name == target),
+    }
 }
 
 fn is_held(plan: &PlannedFault, fault: &FaultEvidence) -> bool {

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::{
-    evidence::{FaultEvidence, PlannedFault},
+    evidence::{Aim, FaultEvidence, KindShare, PlannedFault},
     history::{Miscount, Op, Value},
     outcome::{Broken, Class},
     snapshot::Snapshot,
@@ -14,7 +14,7 @@ const OTHER: &str = "another";
 /// Something of the run is not its own, or was not sent, or said nothing.
 pub(super) fn befall(world: &mut World, dice: &mut Dice) {
     let which = dice.roll(world.snapshots.len().max(1));
-    match dice.roll(27) {
+    match dice.roll(29) {
         0 => world.history.header.run = OTHER.to_owned(),
         1 => world.initial.run = OTHER.to_owned(),
         2 => world.evidence.run = OTHER.to_owned(),
@@ -59,17 +59,39 @@ pub(super) fn befall(world: &mut World, dice: &mut Dice) {
         }),
         21 => one(world, which, |read| read.taken_at_us += 30 * 86_400_000_000),
         22..25 => belie_faults(world, dice),
+        25 => world.history.header.seed = dice.pick(&[None, Some(7)]),
+        26 => plan_mix(world, dice),
         _ => silence(world, dice),
+    }
+}
+
+/// The load was drawn from something, and often something else. A shop is so small that shares of its operations say
+/// nothing: they are of far more than a hundred here.
+fn plan_mix(world: &mut World, dice: &mut Dice) {
+    for kind in ["checkout", "add_item", "find_user", "create_order", "pay"] {
+        if dice.percent(40) {
+            let percent = dice.pick(&[1, 200, 300, 500]);
+            world.planned.mix.push(KindShare { kind, percent });
+        }
     }
 }
 
 /// The evidence of a fault is of another one, or cannot be.
 fn belie_faults(world: &mut World, dice: &mut Dice) {
-    let (which, by_us) = (dice.roll(6), dice.between(0, 1).unsigned_abs());
+    let (which, by_us) = (dice.roll(8), dice.between(0, 1).unsigned_abs());
+    let names = dice.pick(&[
+        &["stock-db-0"][..],
+        &["stock-db-1", "stock-db-0"],
+        &["stock-db-1"],
+    ]);
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     for plan in &mut world.planned.faults {
         match which {
             0 => plan.victims = 2,
             1 => plan.after_ms = 3_600_000,
+            6 if by_us == 0 => plan.aim = Aim::Tasks(names.clone()),
+            6 => plan.aim = Aim::TasksOf(names.clone()),
+            7 => plan.victims_max = Some(1),
             _ => {}
         }
     }
@@ -83,7 +105,7 @@ fn belie_faults(world: &mut World, dice: &mut Dice) {
             _ => {}
         }
     }
-    if which == 0 && by_us == 1 {
+    if [0, 7].contains(&which) && by_us == 1 {
         world
             .evidence
             .faults
@@ -118,12 +140,19 @@ fn never_send(world: &mut World, dice: &mut Dice) {
     }
 }
 
-/// Some reads were answered with a 200 that told nothing.
+fn is_made(value: Value) -> bool {
+    matches!(value, Value::Created(_))
+}
+
+/// Some reads were answered with a 200 that told nothing, and so were some creates.
 fn silence(world: &mut World, dice: &mut Dice) {
     for attempt in &mut world.history.attempts {
         if let Some(complete) = &mut attempt.complete
-            && !matches!(complete.value, Some(Value::Created(_)))
-            && dice.percent(50)
+            && dice.percent(if complete.value.is_some_and(is_made) {
+                10
+            } else {
+                50
+            })
         {
             complete.value = None;
         }
