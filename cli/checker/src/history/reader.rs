@@ -76,7 +76,8 @@ pub struct Reader {
 const ATTEMPT_BYTES_MIN: u64 = 112;
 
 impl Reader {
-    /// Has room for the attempts of a history of so many bytes: a list that grew would be there twice while it is moved.
+    /// Has room for the attempts of a history of so many bytes: a list that grew would be there twice while it is
+    /// moved.
     #[must_use]
     pub fn of_bytes(bytes: u64) -> Self {
         let attempts = usize::try_from(bytes / ATTEMPT_BYTES_MIN).unwrap_or(0);

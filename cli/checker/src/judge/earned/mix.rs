@@ -2,8 +2,8 @@
 
 use crate::{availability::Operation, evidence::KindShare, history::Op, judge::Run};
 
-/// How often a kind must have been expected before its absence says anything. Each operation is drawn by itself, so that
-/// a kind never is drawn has a chance of e^-30, which is below 10^-13.
+/// How often a kind must have been expected before its absence says anything. Each operation is drawn by itself, so
+/// that a kind never is drawn has a chance of e^-30, which is below 10^-13.
 const EXPECTED_MIN: u64 = 30;
 
 /// The kinds that the load should have had and the history does not have.
@@ -29,9 +29,9 @@ impl KindShare {
     }
 }
 
-/// How many operations at the least were drawn when this kind might have come of it. An `add_item` may have been forced by
-/// the checkout before it instead of being drawn. One is drawn only for a cart: until a client was told of one, and while none
-/// wants a line, a `create_order` is sent in its place.
+/// How many operations at the least were drawn when this kind might have come of it. An `add_item` may have been forced
+/// by the checkout before it instead of being drawn. One is drawn only for a cart: until a client was told of one, and
+/// while none wants a line, a `create_order` is sent in its place.
 fn draws(run: &Run<'_>, share: &KindShare, operations: &[Operation]) -> usize {
     let is_line = |op: Op| matches!(op, Op::AddItem { .. });
     if share.kind != "add_item" {

@@ -89,6 +89,12 @@ impl World {
         if dice.percent(15) {
             mixup::befall(&mut world, &mut dice);
         }
+        if dice.percent(10) {
+            mixup::plan_mix(&mut world, &mut dice);
+        }
+        if dice.percent(10) {
+            mixup::aim_faults(&mut world, &mut dice);
+        }
         world
     }
 

@@ -14,7 +14,7 @@ const OTHER: &str = "another";
 /// Something of the run is not its own, or was not sent, or said nothing.
 pub(super) fn befall(world: &mut World, dice: &mut Dice) {
     let which = dice.roll(world.snapshots.len().max(1));
-    match dice.roll(29) {
+    match dice.roll(28) {
         0 => world.history.header.run = OTHER.to_owned(),
         1 => world.initial.run = OTHER.to_owned(),
         2 => world.evidence.run = OTHER.to_owned(),
@@ -60,14 +60,13 @@ pub(super) fn befall(world: &mut World, dice: &mut Dice) {
         21 => one(world, which, |read| read.taken_at_us += 30 * 86_400_000_000),
         22..25 => belie_faults(world, dice),
         25 => world.history.header.seed = dice.pick(&[None, Some(7)]),
-        26 => plan_mix(world, dice),
         _ => silence(world, dice),
     }
 }
 
 /// The load was drawn from something, and often something else. A shop is so small that shares of its operations say
 /// nothing: they are of far more than a hundred here.
-fn plan_mix(world: &mut World, dice: &mut Dice) {
+pub(super) fn plan_mix(world: &mut World, dice: &mut Dice) {
     for kind in ["checkout", "add_item", "find_user", "create_order", "pay"] {
         if dice.percent(40) {
             let percent = dice.pick(&[1, 200, 300, 500]);
@@ -78,24 +77,14 @@ fn plan_mix(world: &mut World, dice: &mut Dice) {
 
 /// The evidence of a fault is of another one, or cannot be.
 fn belie_faults(world: &mut World, dice: &mut Dice) {
-    let (which, by_us) = (dice.roll(8), dice.between(0, 1).unsigned_abs());
-    let names = dice.pick(&[
-        &["stock-db-0"][..],
-        &["stock-db-1", "stock-db-0"],
-        &["stock-db-1"],
-    ]);
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let (which, by_us) = (dice.roll(6), dice.between(0, 1).unsigned_abs());
     for plan in &mut world.planned.faults {
         match which {
             0 => plan.victims = 2,
             1 => plan.after_ms = 3_600_000,
-            6 if by_us == 0 => plan.aim = Aim::Tasks(names.clone()),
-            6 => plan.aim = Aim::TasksOf(names.clone()),
-            7 => plan.victims_max = Some(1),
             _ => {}
         }
     }
-    let again = world.evidence.faults.first().cloned();
     for fault in &mut world.evidence.faults {
         match which {
             2 => fault.seen.clear(),
@@ -105,15 +94,41 @@ fn belie_faults(world: &mut World, dice: &mut Dice) {
             _ => {}
         }
     }
-    if [0, 7].contains(&which) && by_us == 1 {
-        world
-            .evidence
-            .faults
-            .extend(again.map(|fault| FaultEvidence {
-                target: "stock-db-1".to_owned(),
-                ..fault
-            }));
+    if which == 0 && by_us == 1 {
+        hit_another(world);
     }
+}
+
+/// The plan knows at whom a fault is aimed, or at how many, and it may have hit others.
+pub(super) fn aim_faults(world: &mut World, dice: &mut Dice) {
+    let names = dice.pick(&[
+        &["stock-db-0"][..],
+        &["stock-db-1", "stock-db-0"],
+        &["stock-db-1"],
+    ]);
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let which = dice.roll(3);
+    for plan in &mut world.planned.faults {
+        match which {
+            0 => plan.aim = Aim::Tasks(names.clone()),
+            1 => plan.aim = Aim::TasksOf(names.clone()),
+            _ => plan.victims_max = Some(1),
+        }
+    }
+    if dice.percent(40) {
+        hit_another(world);
+    }
+}
+
+fn hit_another(world: &mut World) {
+    let again = world.evidence.faults.first().cloned();
+    world
+        .evidence
+        .faults
+        .extend(again.map(|fault| FaultEvidence {
+            target: "stock-db-1".to_owned(),
+            ..fault
+        }));
 }
 
 fn one(world: &mut World, which: usize, change: impl FnOnce(&mut Snapshot)) {
