@@ -147,21 +147,24 @@ impl Reported {
     /// Judges the run again.
     #[must_use]
     pub fn verify_command(&self) -> String {
-        format!("webshop verify {}", self.run.display())
+        format!("webshop verify {}", word(&self.run))
     }
 
     /// Makes a run like it: the same scenario from the same seed. `None` where the scenario was not kept.
     #[must_use]
     pub fn again_command(&self) -> Option<String> {
         let scenario = self.run.join(SCENARIO);
-        self.has_scenario.then(|| {
-            format!(
-                "webshop run {} --seed {}",
-                scenario.display(),
-                self.plan.seed
-            )
-        })
+        self.has_scenario
+            .then(|| format!("webshop run {} --seed {}", word(&scenario), self.plan.seed))
     }
+}
+
+/// A path as one word of a shell, whatever is in it.
+fn word(path: &Path) -> String {
+    let path = path.display().to_string();
+    let quoted = shlex::Quoter::new().allow_nul(true).quote(&path);
+    // It fails on a NUL alone, which is allowed here, and which no path can have.
+    quoted.map_or_else(|_nul| path.clone(), Into::into)
 }
 
 /// Writes [`JUNIT`], [`SUMMARY`] and [`HTML`] into the run's directory. Says where the last one is.

@@ -174,6 +174,22 @@ fn a_run_is_repeated_from_the_scenario_that_is_kept_beside_it() {
     assert_eq!(with.again_command(), Some(command));
 }
 
+#[test]
+fn a_command_to_repeat_names_a_directory_as_one_word_whatever_it_is_called() {
+    let run = Reported {
+        run: "runs/x; touch $HOME/it's".into(),
+        has_scenario: true,
+        ..testing::pass()
+    };
+    for command in [run.verify_command(), run.again_command().unwrap()] {
+        let words = shlex::split(&command).unwrap();
+        assert!(
+            words[2].starts_with("runs/x; touch $HOME/it's"),
+            "{command}"
+        );
+    }
+}
+
 /// Where the texts of a document are.
 fn texts(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
