@@ -10,11 +10,11 @@ use checker::{
     verdict::{Label, Verdict},
 };
 use harness::{
-    load::{Client, Generator, Mix, Profile, Sizes, Stats, workload::Workload},
+    load::{Client, Data, Generator, Mix, Profile, Sizes, Stats, workload::Workload},
     recorder::Recorder,
     run::{
         Shape,
-        plan::{Plan, SettlePlan, StackMark},
+        plan::{LoadPlan, Plan, SettlePlan, StackMark},
         recorded::{self, Recorded},
     },
     rundir::RunDir,
@@ -46,7 +46,7 @@ const CARTS: &str = "checkout=30%,create_order=12%,add_item=30%,find_order=8%,fi
     add_funds=2%,add_stock=2%,pay=2%,subtract_stock=2%,create_user=2%,create_item=2%";
 
 /// What a sale is meant to be: a load without faults.
-fn plan(dir: &RunDir) -> Plan {
+fn plan(dir: &RunDir, profile: &Profile) -> Plan {
     let stack = StackMark {
         name: "mock".to_owned(),
         id: "mock".to_owned(),
@@ -55,13 +55,17 @@ fn plan(dir: &RunDir) -> Plan {
     let shape = Shape {
         name: "sale".to_owned(),
         command: "webshop load".to_owned(),
-        seed: 7,
-        load: None,
+        seed: profile.seed,
+        load: Some(LoadPlan {
+            profile: profile.clone(),
+            data: Data::for_load(profile, LENGTH),
+            length_ms: u64::try_from(LENGTH.as_millis()).unwrap(),
+        }),
         direct_writes: false,
         baseline: None,
         steps: Vec::new(),
         settle: SettlePlan {
-            stable_ms: 0,
+            stable_ms: 1_000,
             ..SettlePlan::default()
         },
         budgets: checker::Budgets::default(),
@@ -94,7 +98,7 @@ async fn load(planted: Planted) -> Sale {
     };
     let runs = tempfile::tempdir().unwrap();
     let dir = RunDir::create(runs.path(), "sale", 0).unwrap();
-    dir.write_plan(&plan(&dir)).unwrap();
+    dir.write_plan(&plan(&dir, &profile)).unwrap();
     let initial = Initial {
         run: dir.name(),
         ..shop.initial()
@@ -147,10 +151,12 @@ impl Sale {
     /// Reads everything twice and writes down what was seen.
     fn read(&self) {
         let quiescent = self.shop.is_quiescent();
-        let snapshots = [self.shop.snapshot(), self.shop.snapshot()].map(|snapshot| Snapshot {
+        let mut snapshots = [self.shop.snapshot(), self.shop.snapshot()].map(|snapshot| Snapshot {
             run: self.dir.name(),
             ..snapshot
         });
+        // As if somebody had waited: nothing moves in a shop at rest.
+        snapshots[1].taken_at_us += 1_000_000;
         self.dir.write_snapshots(&snapshots).unwrap();
         let evidence = Evidence {
             run: self.dir.name(),

@@ -63,10 +63,11 @@ impl Plan {
                 slot: Some(slot),
                 name,
             } => return Aim::Tasks(vec![format!("{name}.{slot}")]),
-            Target::Service { .. } | Target::Pattern { .. } | Target::Label { .. }
-                if count == Count::All && !found.is_empty() =>
-            {
-                return Aim::Tasks(found.to_vec());
+            // A task may have come since, of the same services.
+            Target::Pattern { .. } | Target::Label { .. } if count == Count::All => {
+                let service =
+                    |task: &String| task.rsplit_once('.').map(|(name, _)| name.to_owned());
+                found.iter().filter_map(service).collect()
             }
             Target::Service { name, slot: None } => vec![name.clone()],
             Target::Primary { database } | Target::Standby { database } => {
@@ -150,9 +151,9 @@ mod tests {
     #[rstest]
     #[case::slot(r#""kill":"order.2","count":"default""#, &["order.2"], tasks(&["order.2"]), Some(1))]
     #[case::picked(r#""kill":"order","count":"default""#, &["order.2"], of(&["order"]), Some(1))]
-    #[case::all(r#""kill":"order","count":"all""#, &["order.1", "order.2"], tasks(&["order.1", "order.2"]), None)]
-    #[case::restart(r#""restart":"order","count":"default""#, &["order.1", "order.2"], tasks(&["order.1", "order.2"]), None)]
-    #[case::crash(r#""crash":"reserve.before-commit""#, &["stock.1", "stock.2"], tasks(&["stock.1", "stock.2"]), None)]
+    #[case::all(r#""kill":"order","count":"all""#, &["order.1", "order.2"], of(&["order"]), None)]
+    #[case::restart(r#""restart":"order","count":"default""#, &["order.1", "order.2"], of(&["order"]), None)]
+    #[case::crash(r#""crash":"reserve.before-commit""#, &["stock.1", "stock.2"], of(&["stock"]), None)]
     #[case::several(
         r#""hold":"pause","target":"stock-db-standby","count":{"exactly":2},"for_ms":9"#,
         &["stock-db-1.1", "stock-db-2.1"],
@@ -168,7 +169,7 @@ mod tests {
     #[case::leader(r#""kill":"kafka-leader:stock.commands","count":"default""#, &["kafka-1.1"], of(&["kafka-0", "kafka-1", "kafka-2"]), Some(1))]
     #[case::on_a_node(r#""kill":"order@alpha","count":"all""#, &["order.1"], of(&["order"]), None)]
     #[case::pattern(r#""kill":"re:order|stock","count":"default""#, &["order.1"], Aim::Anybody, Some(1))]
-    #[case::whole_pattern(r#""kill":"re:order|stock","count":"all""#, &["order.1", "stock.1"], tasks(&["order.1", "stock.1"]), None)]
+    #[case::whole_pattern(r#""kill":"re:order|stock","count":"all""#, &["order.1", "stock.1"], of(&["order", "stock"]), None)]
     #[case::label(r#""kill":"label:a=b","count":"majority""#, &["order.1"], Aim::Anybody, None)]
     fn a_fault_is_aimed_at_what_its_plan_can_know(
         #[case] fault: &str,
