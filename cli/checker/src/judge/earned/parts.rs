@@ -8,7 +8,7 @@ use crate::{
     snapshot::{DatabaseView, NodeView, Snapshot, Source},
 };
 
-/// How long after the load a final read is made at most, in microseconds: a day.
+/// How long after the load a final read is made at most, in microseconds: thirty days.
 const READ_WITHIN_US: i64 = 30 * 86_400 * 1_000_000;
 
 /// What in a run is not of it, or cannot be as it says.
