@@ -6,7 +6,7 @@ use super::{
     Attempt, Complete, FORMAT, Header, History, Invoke, Miscount, Op, Record, SPAN_MAX_US,
     STARTED_AT_MS_MAX, VERSION,
 };
-use crate::outcome::may_be_said;
+use crate::outcome::{Class, may_be_said};
 
 /// Why a text is not a history.
 #[derive(Debug, Error)]
@@ -164,6 +164,9 @@ impl Reader {
         if !invoke.op.has_sound_amount() {
             return Err(self.contradiction(key, "asks for a negative amount"));
         }
+        if invoke.due_us > invoke.sent_us {
+            return Err(self.contradiction(key, "was sent before it was due"));
+        }
         if invoke.attempt != 1 {
             self.again.push((self.line, self.attempts.len()));
         }
@@ -195,8 +198,8 @@ impl Reader {
         if !may_be_said(complete.class, seen, op.kind()) {
             return Err(self.contradiction(key, "has an outcome that its answer does not have"));
         }
-        if complete.lacks_its_id(op) {
-            return Err(self.contradiction(key, "is ok and does not say what it made"));
+        if let Some(problem) = untold(&complete, op) {
+            return Err(self.contradiction(key, problem));
         }
         self.attempts[at].complete = Some(complete);
         Ok(())
@@ -266,6 +269,20 @@ impl Reader {
             truncated_line: self.bad.map(|(line, _)| line),
             miscount: self.miscount,
         })
+    }
+}
+
+/// What no writer says of an answer: a value or a refusal that does not fit to its outcome.
+fn untold(complete: &Complete, op: Op) -> Option<&'static str> {
+    let is_ok = complete.class == Class::Ok;
+    if complete.lacks_its_id(op) {
+        Some("is ok and does not say what it made")
+    } else if !is_ok && complete.value.is_some() {
+        Some("is not ok and carries a value")
+    } else if is_ok && complete.refusal.is_some() {
+        Some("is ok and carries a refusal")
+    } else {
+        None
     }
 }
 

@@ -94,7 +94,9 @@ impl Generator {
             stop: stop.clone(),
         });
         let clock = self.recorder.clock();
-        let (start, start_us) = (Instant::now(), clock.now_us());
+        // In this order: an operation is due by the history's clock no later than it is sent, and a reader refuses others.
+        let start_us = clock.now_us();
+        let start = Instant::now();
         let mut tasks = JoinSet::new();
         let mut index = 0;
         loop {

@@ -6,6 +6,8 @@ use crate::{
     outcome::{Broken, Class},
 };
 
+mod unwritten;
+
 fn invoke(id: u64) -> Record {
     Record::Invoke(Invoke {
         id,
@@ -377,43 +379,4 @@ fn a_history_with_more_attempts_than_allowed_is_refused_with_its_line() {
         error.to_string(),
         "line 3: a history has at most 1 attempts"
     );
-}
-
-#[test]
-fn an_ok_create_that_does_not_say_what_it_made_is_refused_with_its_line() {
-    let price = Credits(5);
-    let user = UserId(3);
-    for (op, made) in [
-        (Op::CreateUser, true),
-        (Op::CreateItem { price }, true),
-        (Op::CreateOrder { user }, true),
-        (Op::CreateUser, false),
-        (Op::CreateItem { price }, false),
-        (Op::CreateOrder { user }, false),
-    ] {
-        for value in [None, Some(Value::Credit(7)), Some(Value::Created(41))] {
-            let (Record::Invoke(mut invoke), Record::Complete(mut complete)) =
-                (invoke(1), complete(1))
-            else {
-                unreachable!()
-            };
-            invoke.op = op;
-            complete.value = value;
-            if !made {
-                // The same answer, of which nobody knows what came of it.
-                complete.class = Class::Info;
-            }
-            let text = text(&[Record::Invoke(invoke), Record::Complete(complete)]);
-            let read = History::parse(text.as_bytes());
-            if !made || value == Some(Value::Created(41)) {
-                let wanted = if made { Class::Ok } else { Class::Info };
-                assert_eq!(read.unwrap().attempts[0].class(), wanted);
-            } else {
-                assert_eq!(
-                    read.unwrap_err().to_string(),
-                    "line 3: attempt 1 of operation 1 is ok and does not say what it made"
-                );
-            }
-        }
-    }
 }
