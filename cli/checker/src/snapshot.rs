@@ -20,7 +20,7 @@ mod rows;
 
 pub use differences::{Difference, differences};
 pub(crate) use differences::{repetitions, row_differences};
-pub use parse::SecondRead;
+pub use parse::{ORDER_LINES_MAX, SecondRead};
 pub use rows::Rows;
 
 use row::row;
@@ -373,6 +373,8 @@ pub enum SnapshotError {
     Version { found: u32 },
     #[error("malformed or cut short")]
     Malformed(#[source] serde_json::Error),
+    #[error("order {order} has {lines} lines, and this program reads at most {ORDER_LINES_MAX}", order = .order.0)]
+    Lines { order: OrderId, lines: usize },
 }
 
 impl Snapshot {

@@ -9,6 +9,9 @@ use super::{
     StockMovement, UserRow, VERSION, Witnesses,
 };
 
+/// How many lines an order may have in a read: ten times what the shop allows.
+pub const ORDER_LINES_MAX: usize = 10_000;
+
 /// What both formats begin with, whatever their version.
 #[derive(Deserialize)]
 struct Envelope {
@@ -37,10 +40,12 @@ impl Initial {
     /// Reads what was there before the load.
     ///
     /// # Errors
-    /// The text is cut short, of another version, or something else altogether.
+    /// The text is cut short, of another version, or something else altogether, or an order has more than
+    /// [`ORDER_LINES_MAX`] lines.
     pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
         match serde_json::from_slice::<Self>(text) {
             Ok(initial) if initial.format == INITIAL_FORMAT && initial.version == VERSION => {
+                require_few_lines(&initial.orders)?;
                 Ok(initial)
             }
             Ok(_) => Err(refuse(text, INITIAL_FORMAT, None)),
@@ -103,6 +108,17 @@ fn other_table<T: DeserializeOwned>(
     }
 }
 
+/// Judging an order takes time by the square of its lines.
+fn require_few_lines(orders: &[OrderRow]) -> Result<(), SnapshotError> {
+    let long = orders.iter().find(|row| row.lines.len() > ORDER_LINES_MAX);
+    long.map_or(Ok(()), |row| {
+        Err(SnapshotError::Lines {
+            order: row.order_id,
+            lines: row.lines.len(),
+        })
+    })
+}
+
 /// Everything but the tables.
 fn surroundings(parts: Parts<'_>) -> Snapshot {
     Snapshot {
@@ -123,11 +139,14 @@ impl Snapshot {
     /// Reads a final read.
     ///
     /// # Errors
-    /// The text is cut short, of another version, or something else altogether.
+    /// The text is cut short, of another version, or something else altogether, or an order has more than
+    /// [`ORDER_LINES_MAX`] lines.
     pub fn parse(text: &[u8]) -> Result<Self, SnapshotError> {
         let parts = Parts::read(text)?;
+        let orders: Rows<OrderRow> = table(parts.orders)?;
+        require_few_lines(&orders)?;
         Ok(Self {
-            orders: table(parts.orders)?,
+            orders,
             users: table(parts.users)?,
             items: table(parts.items)?,
             stock_movements: table(parts.stock_movements)?,
@@ -158,8 +177,12 @@ impl SecondRead {
         let parts = Parts::read(text)?;
         let first = Parts::read(first_text);
         let first = first.as_ref().ok();
+        let orders: Option<Rows<OrderRow>> = other_table(parts.orders, first.map(|it| it.orders))?;
+        if let Some(orders) = &orders {
+            require_few_lines(orders)?;
+        }
         Ok(Self {
-            orders: other_table(parts.orders, first.map(|it| it.orders))?,
+            orders,
             users: other_table(parts.users, first.map(|it| it.users))?,
             items: other_table(parts.items, first.map(|it| it.items))?,
             stock_movements: other_table(
@@ -191,10 +214,10 @@ impl SecondRead {
 
 #[cfg(test)]
 mod tests {
-    use protocol::UserId;
+    use protocol::{ItemId, OrderId, UserId, saga::LINES_MAX};
 
     use super::*;
-    use crate::snapshot::UserRow;
+    use crate::snapshot::OrderLine;
 
     fn error(text: &str) -> String {
         Snapshot::parse(text.as_bytes()).unwrap_err().to_string()
@@ -236,6 +259,53 @@ mod tests {
         let (same, other) = (second(&texts[1]), second(&texts[2]));
         assert!(first.users.is_shared_with(&same.users));
         assert_eq!(other, with_credit(4));
+    }
+
+    fn with_lines(lines: usize) -> OrderRow {
+        let line = OrderLine {
+            item_id: ItemId(1),
+            quantity: 1,
+            price: 1,
+        };
+        OrderRow {
+            order_id: OrderId(7),
+            user_id: UserId(1),
+            paid: false,
+            total_cost: 0,
+            lines: vec![line; lines].into(),
+        }
+    }
+
+    #[test]
+    fn an_order_of_more_lines_than_can_be_judged_in_time_is_refused_by_its_name() {
+        let snapshot = |lines| {
+            let orders = vec![with_lines(lines)].into();
+            serde_json::to_vec(&Snapshot {
+                orders,
+                ..Snapshot::default()
+            })
+            .unwrap()
+        };
+        let initial = |lines| {
+            let orders = vec![with_lines(lines)];
+            serde_json::to_vec(&Initial {
+                orders,
+                ..Initial::default()
+            })
+            .unwrap()
+        };
+        assert!(usize::try_from(LINES_MAX).unwrap() < ORDER_LINES_MAX);
+        let refused = "order 7 has 10001 lines, and this program reads at most 10000";
+        let [most, more] = [ORDER_LINES_MAX, ORDER_LINES_MAX + 1].map(snapshot);
+        let [empty, first] = [0, 1].map(snapshot);
+        assert!(Snapshot::parse(&most).is_ok());
+        assert_eq!(Snapshot::parse(&more).unwrap_err().to_string(), refused);
+        assert!(SecondRead::parse(&most, &first).is_ok());
+        let second = SecondRead::parse(&more, &empty).unwrap_err();
+        assert_eq!(second.to_string(), refused);
+        let [most, more] = [ORDER_LINES_MAX, ORDER_LINES_MAX + 1].map(initial);
+        assert!(Initial::parse(&most).is_ok());
+        assert_eq!(Initial::parse(&more).unwrap_err().to_string(), refused);
     }
 
     #[test]
