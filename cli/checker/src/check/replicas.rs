@@ -1,9 +1,11 @@
 //! Each database has one primary, its standbys hold the same rows, and the API tells the same.
 
+use std::collections::BTreeSet;
+
 use self::fork::Fork;
 use super::{Finding, Looked, Scene};
 use crate::{
-    evidence::LOOKS_MIN,
+    evidence::{LOOKS_MIN, SplitBrain},
     explain::seconds,
     snapshot::{DatabaseView, NodeView, Snapshot, Subject},
     verdict::Label,
@@ -20,15 +22,7 @@ const DATABASES: [&str; 3] = ["order", "payment", "stock"];
 pub(super) fn check(scene: &Scene<'_>) -> Looked {
     let mut looked = Looked::default();
     for split in &scene.run.evidence.split_brains {
-        let (nodes, at) = (split.nodes.join(" and "), seconds(split.at_us));
-        if !split.is_agreed() {
-            looked.undecided = Some(format!("{nodes} were both primary at one look, at {at}"));
-            continue;
-        }
-        let contradiction = format!("{nodes} took writes at the same time, at {at}");
-        looked
-            .findings
-            .push(split_brain(&split.database, contradiction));
+        judge_seen(scene, split, &mut looked);
     }
     for name in DATABASES {
         if !scene.last.databases.iter().any(|view| view.name == name) {
@@ -48,6 +42,27 @@ pub(super) fn check(scene: &Scene<'_>) -> Looked {
     direct::judge(scene, &mut looked);
     api::compare(scene, &mut looked);
     looked
+}
+
+/// Judges what was seen while the load ran. It convicts only where it names two nodes that the plan knows.
+fn judge_seen(scene: &Scene<'_>, split: &SplitBrain, looked: &mut Looked) {
+    let (nodes, at) = (split.nodes.join(" and "), seconds(split.at_us));
+    let known = scene.run.planned.nodes.get(&split.database);
+    let is_known = |node| known.is_some_and(|known| known.contains(node));
+    let different: BTreeSet<&String> = split.nodes.iter().collect();
+    if different.len() < 2 || !different.into_iter().all(is_known) {
+        looked.undecided = Some(format!(
+            "a split brain of nobody was noted, at {at}: its nodes are no two of the {} database's",
+            split.database
+        ));
+    } else if split.is_agreed() {
+        let contradiction = format!("{nodes} took writes at the same time, at {at}");
+        looked
+            .findings
+            .push(split_brain(&split.database, contradiction));
+    } else {
+        looked.undecided = Some(format!("{nodes} were both primary at one look, at {at}"));
+    }
 }
 
 fn split_brain(database: &str, contradiction: String) -> Finding {

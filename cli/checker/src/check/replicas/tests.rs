@@ -148,6 +148,37 @@ fn a_split_brain_that_two_looks_saw_is_a_violation_and_one_look_is_undecided() {
 }
 
 #[test]
+fn a_split_brain_that_names_no_two_nodes_of_the_database_convicts_nobody() {
+    let named = |database: &str, nodes: &[&str]| {
+        let mut case = seen(2);
+        let split = &mut case.evidence.split_brains[0];
+        split.database = database.to_owned();
+        split.nodes = nodes.iter().map(|&node| node.to_owned()).collect();
+        case
+    };
+    for (database, nodes) in [
+        ("stock", &[][..]),
+        ("stock", &["stock-db-0"]),
+        ("stock", &["stock-db-0", "stock-db-0"]),
+        ("stock", &["stock-db-0", "stock-db-9"]),
+        ("stock", &["stock-db-0", "payment-db-1"]),
+        ("stock", &["stock-db-0", "stock-db-1", "nobody"]),
+        ("payment", &["stock-db-0", "stock-db-1"]),
+        ("nobody's", &["stock-db-0", "stock-db-1"]),
+    ] {
+        let case = named(database, nodes);
+        assert_eq!(case.labels(), [], "{database}: {nodes:?}");
+        assert_eq!(
+            case.judge().verdict,
+            Verdict::Unknown,
+            "{database}: {nodes:?}"
+        );
+    }
+    let all = ["stock-db-2", "stock-db-0", "stock-db-1"];
+    assert_eq!(named("stock", &all).labels(), [Label::SplitBrain]);
+}
+
+#[test]
 fn a_database_without_primary_or_unread_is_unknown_not_wrong() {
     let mut case = Case::legal();
     let node = &mut case.snapshots[1].databases[0].nodes[0];
