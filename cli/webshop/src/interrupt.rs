@@ -1,8 +1,10 @@
-//! Ctrl-C and SIGTERM: the first asks the work to stop cleanly, the second ends the program at once.
+//! Ctrl-C and SIGTERM: the first asks the work to stop cleanly, the second ends the program at once. SIGXFSZ ends nothing.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +61,15 @@ impl Interrupt {
             _ => Some(Exit::Interrupted),
         }
     }
+}
+
+/// Lets a write beyond the limit on a file's size fail, as one on a full disk does: the system would end the program. Holds
+/// until the program ends, though nobody listens.
+///
+/// # Errors
+/// The system takes no handler; its own handling stays.
+pub(crate) fn outlive_file_size_limit() -> io::Result<()> {
+    signal(SignalKind::from_raw(Signal::SIGXFSZ as i32)).map(drop)
 }
 
 #[allow(

@@ -46,6 +46,11 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli, printer: Printer) -> Exit {
+    if let Err(error) = interrupt::outlive_file_size_limit() {
+        printer.warning(&format!(
+            "a limit on a file's size ends the program: {error}"
+        ));
+    }
     session::start_logging();
     let (session, drawing) = Session::start(cli.global, printer.clone());
     let interrupt = session.interrupt.clone();

@@ -134,6 +134,28 @@ fn a_verdict_stands_where_not_even_the_result_can_be_written() {
 }
 
 #[test]
+fn a_verdict_stands_where_no_file_may_grow() {
+    for args in JUDGING {
+        let dir = violation();
+        let output = Command::new("/bin/sh")
+            .args(["-c", "ulimit -f 1; exec \"$0\" \"$@\""])
+            .arg(assert_cmd::cargo::cargo_bin("webshop"))
+            .args(args)
+            .current_dir(dir.path())
+            .env_clear()
+            .env("DOCKER_HOST", "tcp://127.0.0.1:1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        if !args.contains(&"--order") {
+            assert!(stderr.contains("File too large"), "{args:?}: {stderr}");
+        }
+    }
+}
+
+#[test]
 fn what_was_not_printed_is_told_where_somebody_listens() {
     let dir = violation();
     let told = |stdout| {
