@@ -262,6 +262,20 @@ mod tests {
     }
 
     #[test]
+    fn who_judges_and_who_reports_say_how_they_end_without_a_verdict() {
+        let program = Cli::command();
+        for name in ["verify", "report"] {
+            let command = program.find_subcommand(name).unwrap();
+            let text = command.get_after_help().unwrap().to_string();
+            let (_, codes) = text.split_once("Exit codes:\n").unwrap();
+            for code in ["0", "4", "64", "130/143"] {
+                let says = |line: &str| line.starts_with(&format!("  {code} "));
+                assert!(codes.lines().any(says), "{name}: {code}");
+            }
+        }
+    }
+
+    #[test]
     fn chaos_takes_a_fault_or_clear() {
         Cli::try_parse_from(["webshop", "chaos", "--kill", "order.1", "--at", "10s"]).unwrap();
         Cli::try_parse_from(["webshop", "chaos", "clear"]).unwrap();

@@ -16,7 +16,13 @@ Examples:
   webshop report --open
   webshop report runs/20250102-150405-kill-stock-db-primary
   webshop report --format junit runs/2025* > junit.xml
-  webshop report --schema > result.schema.json")]
+  webshop report --schema > result.schema.json
+
+Exit codes:
+  0 the reports were written or printed, whatever their verdicts are
+  4 HARNESS: one could not be written, printed or shown
+  64 wrong usage, or no run that was judged
+  130/143 interrupted, by Ctrl-C/SIGTERM")]
 pub(crate) struct ReportArgs {
     /// The runs' directories, or their names [default: the last run]
     #[arg(value_name = "RUN")]

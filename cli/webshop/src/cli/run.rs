@@ -257,6 +257,8 @@ Exit codes:
   2 UNKNOWN: too little evidence
   3 SLO: consistent, but over a budget
   4 HARNESS: Docker or the stack failed
+  64 wrong usage, or no run that can be read
+  130/143 interrupted, by Ctrl-C/SIGTERM
   A reader that goes away, a full disk or a report that cannot be written
   changes none of them.
 
