@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks the work to stop cleanly, the second ends the program at once. SIGXFSZ ends nothing.
+//! Ctrl-C and SIGTERM: the first asks the work to stop cleanly, the second ends the program at once.
+//! SIGXFSZ ends nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -63,7 +64,7 @@ impl Interrupt {
     }
 }
 
-/// Lets a write beyond the limit on a file's size fail, as one on a full disk does: the system would end the program. Holds
+/// Lets a write beyond the limit on a file's size fail, as on a full disk: the system would end the program. Holds
 /// until the program ends, though nobody listens.
 ///
 /// # Errors

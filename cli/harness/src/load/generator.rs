@@ -94,7 +94,7 @@ impl Generator {
             stop: stop.clone(),
         });
         let clock = self.recorder.clock();
-        // In this order: an operation is due by the history's clock no later than it is sent, and a reader refuses others.
+        // In this order, so that no operation is due after it was sent: a reader refuses such a history.
         let start_us = clock.now_us();
         let start = Instant::now();
         let mut tasks = JoinSet::new();
