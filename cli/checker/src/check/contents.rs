@@ -14,10 +14,15 @@ use crate::{
     verdict::Label,
 };
 
-/// What is wrong with one order: by its final row, else by what was read of it.
+/// What is wrong with one order: by its final row, else by what moved for it, else by what was read of it.
 pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
     if let Some(misfit) = &order.misfit {
         return Some(Finding::of_order(misfit.label(), order, misfit.to_string()));
+    }
+    if only_ledgers_know(order) {
+        let contradiction = "nobody created it or asked for it, and the ledgers have rows of it";
+        let contradiction = contradiction.to_owned();
+        return Some(Finding::of_order(Label::Altered, order, contradiction));
     }
     let claims = order.claims.as_ref()?;
     let wrong = order
@@ -27,6 +32,17 @@ pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
     let at = seconds(wrong.invoke.sent_us);
     let contradiction = format!("a read at {at} saw an owner, lines or a cost that it never had");
     Some(Finding::of_order(Label::Altered, order, contradiction))
+}
+
+/// Whether something moved for an order that has no row and that no client ever named. A create whose client was told
+/// no id explains none: nobody knew what to check out.
+fn only_ledgers_know(order: &OrderFacts<'_>) -> bool {
+    let is_named = order.created
+        || !order.checkouts.is_empty()
+        || !order.additions.is_empty()
+        || !order.reads.is_empty();
+    let moved = !order.payments.is_empty() || !order.stock.is_empty();
+    moved && !is_named && order.is_gone()
 }
 
 /// Adds what is wrong with users, items and ids to what was found of orders.

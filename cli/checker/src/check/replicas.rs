@@ -134,14 +134,15 @@ fn compare_nodes(
         looked.undecided = Some(format!("{} was not read: {why}", primary.name));
         return;
     }
+    let contradicts = alone::unfit_primary(primary);
+    looked.undecided = contradicts.or(looked.undecided.take());
     for standby in &database.nodes {
         if standby.name == primary.name {
             continue;
         }
         looked.counted += 1;
-        if let Some(why) = alone::unfit(primary, standby) {
-            looked.undecided = Some(why);
-        }
+        let why = alone::unfit(primary, standby).or_else(|| behind(scene, name, primary, standby));
+        looked.undecided = why.or(looked.undecided.take());
         if let Some(fork) = Fork::between(primary, standby) {
             let contradiction = fork.describe(primary, standby);
             if is_agreed(scene, |snapshot| {
@@ -186,6 +187,27 @@ fn compare_nodes(
             }
         }
     }
+}
+
+/// Why a standby lacks what its primary had, if so. The primary may write to its log while it is at rest (checkpoints,
+/// vacuum), so what counts is where it was at the first final read.
+fn behind(
+    scene: &Scene<'_>,
+    database: &str,
+    primary: &NodeView,
+    standby: &NodeView,
+) -> Option<String> {
+    let first = scene.run.snapshots.first()?;
+    let lsn = same_node(first, database, &primary.name)?
+        .state
+        .as_ref()?
+        .lsn;
+    // One that gives no account is said already.
+    let replayed = standby.replayed.filter(|replayed| *replayed < lsn)?;
+    Some(format!(
+        "{} had replayed {replayed} at the last final read, and {} was at {lsn} at the first",
+        standby.name, primary.name
+    ))
 }
 
 /// Whether a final read shows the same fork between the same two nodes.

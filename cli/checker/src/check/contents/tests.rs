@@ -128,6 +128,49 @@ fn an_order_that_nobody_created_is_altered_and_an_unknown_create_explains_one() 
     );
 }
 
+/// An order that no client named was charged and refunded.
+fn with_ledger_stranger(order: OrderId) -> Case {
+    let mut case = Case::with_carts();
+    case.charge(order, 10);
+    case.refund(order, 10);
+    case
+}
+
+#[test]
+fn an_order_that_only_the_ledgers_know_is_altered() {
+    let order = OrderId(777_777_777);
+    let mut case = with_ledger_stranger(order);
+    assert_eq!(case.labels(), [Label::Altered]);
+    assert_eq!(case.order_labels(), [(order, Label::Altered)]);
+    case.write(Op::CreateOrder { user: UserId(1) }, Told::Nothing, None);
+    assert_eq!(
+        case.order_labels(),
+        [(order, Label::Altered)],
+        "a create that was told no id has nobody to check its order out"
+    );
+}
+
+#[test]
+fn rows_in_the_ledgers_of_an_order_that_somebody_named_or_that_are_older_than_the_load_are_legal() {
+    let order = OrderId(777_777_777);
+    let mut attempted = with_ledger_stranger(order);
+    attempted.write(Op::Checkout { order }, Told::Nothing, None);
+    let mut made_by_an_unknown_create = with_ledger_stranger(order);
+    let user = UserId(1);
+    made_by_an_unknown_create.write(Op::CreateOrder { user }, Told::Nothing, None);
+    made_by_an_unknown_create.add_stranger(order, user);
+    let mut older = with_ledger_stranger(order);
+    let last = older.snapshots.last().unwrap();
+    let payments = last.payment_movements.iter().map(|it| it.movement_id);
+    older.initial.payment_watermark = payments.max().unwrap();
+    let stock = last.stock_movements.iter().map(|it| it.movement_id);
+    older.initial.stock_watermark = stock.max().unwrap();
+    for case in [attempted, made_by_an_unknown_create, older] {
+        let labels = case.order_labels();
+        assert!(labels.iter().all(|(of, _)| *of != order), "{labels:?}");
+    }
+}
+
 #[test]
 fn an_item_that_costs_something_else_than_it_was_made_with_is_altered() {
     for item in [ItemId(0), ItemId(900)] {

@@ -19,6 +19,10 @@ pub(super) fn oddity(database: &DatabaseView) -> Option<String> {
     if primary.tables.is_empty() {
         return Some(format!("{} was not read", primary.name));
     }
+    let contradicts = unfit_primary(primary);
+    if contradicts.is_some() {
+        return contradicts;
+    }
     let standbys = database
         .nodes
         .iter()
@@ -43,6 +47,28 @@ fn unlike(primary: &NodeView, standby: &NodeView) -> Option<String> {
     ))
 }
 
+/// Why a node that counts as primary, and whose rows were read, may be none.
+pub(super) fn unfit_primary(primary: &NodeView) -> Option<String> {
+    let name = &primary.name;
+    let Some(state) = &primary.state else {
+        return Some(format!("{name} gives no account of itself"));
+    };
+    if let Some(why) = &primary.error {
+        return Some(format!("{name} was not read as a primary is: {why}"));
+    }
+    if state.role != Role::Primary {
+        return Some(format!(
+            "{name} takes writes, and says that it is no primary"
+        ));
+    }
+    let says = match primary.in_recovery {
+        Some(false) => return None,
+        Some(true) => "says that it is in recovery",
+        None => "does not say that it takes writes",
+    };
+    Some(format!("{name} is primary, and its PostgreSQL {says}"))
+}
+
 /// Why a node is no standby of its primary. A later timeline is a fork.
 pub(super) fn unfit(primary: &NodeView, standby: &NodeView) -> Option<String> {
     let name = &standby.name;
@@ -61,6 +87,8 @@ pub(super) fn unfit(primary: &NodeView, standby: &NodeView) -> Option<String> {
             "{name} is on timeline {}, and {} on {timeline}",
             state.timeline, primary.name
         ))
+    } else if standby.replayed.is_none() {
+        Some(format!("{name} does not say how far it has replayed"))
     } else {
         None
     }

@@ -245,3 +245,51 @@ fn a_standby_that_is_none_is_undecided_at_either_read() {
         }
     }
 }
+
+#[test]
+fn a_primary_that_contradicts_itself_is_undecided_at_either_read() {
+    let changes: [fn(&mut NodeView); 4] = [
+        |node| node.state = None,
+        |node| node.state.as_mut().unwrap().role = Role::Standby,
+        |node| node.in_recovery = None,
+        |node| node.error = Some("it was reset".to_owned()),
+    ];
+    for change in changes {
+        let mut first = Case::legal();
+        change(&mut first.snapshots[0].databases[1].nodes[0]);
+        for case in [first, changed(0, 2, change), changed(0, 1, change)] {
+            assert_eq!(case.labels(), []);
+            assert_eq!(case.judge().verdict, Verdict::Unknown);
+        }
+    }
+    let recovers = changed(0, 2, |node| node.in_recovery = Some(true));
+    assert_eq!(recovers.labels(), []);
+    assert_eq!(recovers.judge().verdict, Verdict::Unknown);
+}
+
+#[test]
+fn a_standby_that_has_not_replayed_what_the_first_read_saw_is_undecided() {
+    for change in [
+        (|node| node.replayed = Some(Lsn(999))) as fn(&mut NodeView),
+        |node| node.replayed = None,
+    ] {
+        for reads in [1, 2] {
+            let case = changed(2, reads, change);
+            assert_eq!(case.labels(), []);
+            assert_eq!(case.judge().verdict, Verdict::Unknown);
+        }
+    }
+    let case = changed(2, 1, |node| node.replayed = Some(Lsn(999)));
+    let reasons = case.judge().reasons.join("\n");
+    let lag = "payment-db-2 had replayed 0/3E7 at the last final read, and payment-db-0 was at 0/3E8 at the first";
+    assert!(reasons.contains(lag), "{reasons}");
+}
+
+#[test]
+fn a_primary_that_writes_to_its_log_at_rest_leaves_no_standby_behind() {
+    let mut case = changed(0, 1, |node| node.state.as_mut().unwrap().lsn = Lsn(1200));
+    assert_eq!(case.judge().verdict, Verdict::Pass);
+    // At the first read a standby may be on its way.
+    case.snapshots[0].databases[1].nodes[2].replayed = Some(Lsn(999));
+    assert_eq!(case.judge().verdict, Verdict::Pass);
+}

@@ -6,7 +6,7 @@ use protocol::{ItemId, OrderId, UserId};
 
 use super::{
     claims::{self, operations},
-    last,
+    last, paid_before, watermarks,
 };
 use crate::{
     contents::Digest,
@@ -27,10 +27,34 @@ pub(super) fn label(world: &World, id: OrderId) -> Option<Label> {
             return wrong;
         }
     }
+    if is_known_to_ledgers_alone(world, id) {
+        return Some(Label::Altered);
+    }
     let wrong = reads(world, id)
         .into_iter()
         .any(|read| saw(world, id, read) == Some(Saw::Never));
     wrong.then_some(Label::Altered)
+}
+
+/// Something moved for it, it has no row, and no client named it.
+fn is_known_to_ledgers_alone(world: &World, id: OrderId) -> bool {
+    let last = last(world);
+    let (payments_from, stock_from) = watermarks(world);
+    let charged = last.payment_movements.iter();
+    let charged = charged.filter(|m| m.movement_id > payments_from && m.order_id == id);
+    let taken = last.stock_movements.iter();
+    let taken = taken.filter(|m| m.movement_id > stock_from && m.order_id == id);
+    let checkouts = world.history.attempts.iter();
+    let mut checkouts =
+        checkouts.filter(|it| matches!(it.invoke.op, Op::Checkout { order } if order == id));
+    charged.count() + taken.count() > 0
+        && last.witnesses.have_balances()
+        && last.orders.iter().all(|row| row.order_id != id)
+        && claims::makers(world, id).is_empty()
+        && !paid_before(world, id)
+        && claims::additions(world, id).is_empty()
+        && reads(world, id).is_empty()
+        && checkouts.next().is_none()
 }
 
 /// The ok reads of an order.
