@@ -15,7 +15,8 @@ const NEAR_US: u64 = 1_000_000;
 /// Faults that follow each other within this time are one stretch: between them nobody need be served.
 const APART_US: u64 = 1_000_000;
 
-/// Every planned fault took effect while a checkout that was sent was in flight, or between two that were.
+/// Every planned fault took effect while a checkout that was sent was in flight, or between two that were. The victims of
+/// one fault are hit together: the first of them may be what every checkout goes through.
 pub(super) fn faults(run: &Run<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
     for fault in &run.evidence.faults {
@@ -30,7 +31,8 @@ pub(super) fn faults(run: &Run<'_>) -> Vec<String> {
         if let Some(held) = fault.held.filter(|held| !held.is_as_planned()) {
             reasons.push(format!("{name}: {held}"));
         }
-        if !is_under_load(&run.history.attempts, effective_us) {
+        let mut moments = moments(&run.evidence.faults, fault.place, effective_us);
+        if !moments.any(|at_us| is_under_load(&run.history.attempts, at_us)) {
             reasons.push(format!(
                 "{name}: no checkout was under way when it took effect"
             ));
@@ -40,6 +42,18 @@ pub(super) fn faults(run: &Run<'_>) -> Vec<String> {
         }
     }
     reasons
+}
+
+/// When a fault took effect on a victim: then, or on another of its victims just before.
+fn moments(
+    faults: &[FaultEvidence],
+    place: usize,
+    effective_us: u64,
+) -> impl Iterator<Item = u64> + '_ {
+    let together = effective_us.saturating_sub(NEAR_US)..=effective_us;
+    let own = faults.iter().filter(move |fault| fault.place == place);
+    own.filter_map(|fault| fault.effective_us)
+        .filter(move |at_us| together.contains(at_us))
 }
 
 fn is_under_load(attempts: &[Attempt], effective_us: u64) -> bool {
@@ -250,6 +264,46 @@ mod tests {
             .iter()
             .any(|reason| reason.contains("no checkout was under way"));
         assert!(told, "{reasons:?}");
+    }
+
+    /// The gateway is hit first, and nothing gets through to the shop while the next victims die.
+    #[test]
+    fn victims_that_are_hit_together_are_hit_under_one_load() {
+        for (later_us, place, counts) in [
+            (900_000, 0, true),
+            (1_100_000, 0, false),
+            (900_000, 1, false),
+        ] {
+            let mut case = lonely(|attempt| is_checkout(attempt.invoke.op));
+            let effective_us = case.evidence.faults[0].effective_us.unwrap();
+            let is_last = |it: &&mut Attempt| {
+                let ended_us = it.complete.as_ref().map_or(u64::MAX, |end| end.at_us);
+                is_checkout(it.invoke.op) && ended_us < effective_us
+            };
+            let mut attempts = case.history.attempts.iter_mut().rev();
+            let on_its_way = attempts.find(is_last).unwrap();
+            if let Some(complete) = &mut on_its_way.complete {
+                complete.at_us = effective_us + 100_000;
+            }
+            for attempt in &mut case.history.attempts {
+                let sent_us = attempt.invoke.sent_us;
+                let ended_us = attempt.complete.as_ref().map_or(u64::MAX, |end| end.at_us);
+                let is_over = ended_us < effective_us + 500_000;
+                if !(is_over && sent_us < effective_us) && sent_us < effective_us + 4_000_000 {
+                    never_sent(attempt);
+                }
+            }
+            let mut second = case.evidence.faults[0].clone();
+            second.target = "stock-db-1".to_owned();
+            second.place = place;
+            second.effective_us = Some(effective_us + later_us);
+            case.evidence.faults.push(second);
+            let reasons = case.judge().reasons;
+            let missed = reasons
+                .iter()
+                .any(|told| told.contains("no checkout was under way"));
+            assert_eq!(!missed, counts, "{later_us} {place}: {reasons:?}");
+        }
     }
 
     #[test]
