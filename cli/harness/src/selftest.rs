@@ -115,7 +115,8 @@ async fn judge(
     let mut outcome = Outcome::of(mutant.expected, &judged.judgement, start.elapsed());
     if mutant.twist == Twist::ClosesStdout {
         let code = judged.judgement.exit_code;
-        outcome = outcome.unread(unread::judge(report.dir.path(), code).await?);
+        let unread = unread::judge(cluster, project, report.dir.path(), code).await?;
+        outcome = unread.into_iter().fold(outcome, Outcome::unread);
     }
     Ok(Tried {
         outcome,

@@ -240,7 +240,7 @@ impl Outcome {
     /// What was found, e.g. `DOUBLE 12, STOCK_LEAK 9`; the verdict where nothing was.
     #[must_use]
     pub fn given(&self) -> String {
-        if let Some(unread) = self.unread.filter(|unread| !unread.is_right()) {
+        if let Some(unread) = self.unread.as_ref().filter(|unread| !unread.is_right()) {
             return unread.to_string();
         }
         if self.labels.is_empty() {

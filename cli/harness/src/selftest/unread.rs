@@ -1,7 +1,9 @@
-//! Judges a stored run with the program itself, while nobody reads what it prints.
+//! Judges with the program itself, while nobody reads what it prints.
 
 use std::{
     fmt,
+    fs::File,
+    io,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -9,13 +11,20 @@ use std::{
 
 use tokio::{process::Command, time::timeout};
 
-use crate::error::{Error, Result};
+use crate::{
+    cluster::Cluster,
+    error::{Error, Result},
+    project::Project,
+    rundir::SCENARIO,
+};
 
-const JUDGED_MAX: Duration = Duration::from_secs(60);
+const JUDGED_MAX: Duration = Duration::from_secs(180);
 
 /// How a judge ended whose output nobody read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
+    /// Which judge, and what became of its output.
+    pub judge: String,
     /// The verdict's own code.
     pub expected: u8,
     /// `None`: a signal ended it.
@@ -25,19 +34,53 @@ pub struct Unread {
 impl Unread {
     /// Whether what happened to its output changed nothing.
     #[must_use]
-    pub fn is_right(self) -> bool {
+    pub fn is_right(&self) -> bool {
         self.given == Some(i32::from(self.expected))
     }
 }
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let judge = &self.judge;
         match self.given {
-            Some(code) => write!(f, "exit {code} with nobody to read it"),
-            None => f.write_str("ended by a signal with nobody to read it"),
+            Some(code) => write!(f, "exit {code} of {judge}"),
+            None => write!(f, "{judge} was ended by a signal"),
         }
     }
 }
+
+/// What becomes of a judge's output.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// A pipe without a reader.
+    Gone,
+    /// A device that takes nothing.
+    Full,
+    /// Nobody looks, and everything is taken.
+    Kept,
+}
+
+impl Fate {
+    fn stream(self) -> io::Result<Stdio> {
+        match self {
+            Self::Gone => {
+                let (reader, writer) = io::pipe()?;
+                drop(reader);
+                Ok(writer.into())
+            }
+            Self::Full => Ok(File::options().write(true).open("/dev/full")?.into()),
+            Self::Kept => Ok(Stdio::null()),
+        }
+    }
+}
+
+/// Of stdout and stderr.
+const FATES: [(&str, Fate, Fate); 4] = [
+    ("stdout closed", Fate::Gone, Fate::Kept),
+    ("stderr closed", Fate::Kept, Fate::Gone),
+    ("both closed", Fate::Gone, Fate::Gone),
+    ("both full", Fate::Full, Fate::Full),
+];
 
 /// This very program. Its path may hold another one by now, or none: a build puts a new file there.
 fn this_program() -> Result<PathBuf> {
@@ -48,28 +91,58 @@ fn this_program() -> Result<PathBuf> {
     std::env::current_exe().map_err(|error| Error::io("find this program", error))
 }
 
-/// Runs `webshop verify RUN --offline` with a stdout that is a pipe without a reader.
+/// Has every command that judges do so on a stack whose shop is wrong, and on a run of it, with every fate of its output.
+/// Gives the first that did not end with the verdict's code, or else the last.
 ///
 /// # Errors
-/// It cannot be started, or does not end.
-pub(super) async fn judge(run: &Path, expected: u8) -> Result<Unread> {
-    let program = this_program()?;
-    let (reader, writer) =
-        std::io::pipe().map_err(|error| Error::io("open a pipe for the judge", error))?;
-    drop(reader);
-    let mut judge = Command::new(program);
-    judge
-        .args(["verify", "--offline"])
-        .arg(run)
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let ended = timeout(JUDGED_MAX, judge.status()).await;
-    let ended = ended.unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into()));
-    let status = ended.map_err(|error| Error::io("judge a run that nobody reads", error))?;
-    Ok(Unread {
-        expected,
-        given: status.code(),
-    })
+/// One cannot be started, or does not end.
+pub(super) async fn judge(
+    cluster: &Cluster,
+    project: &Project,
+    run: &Path,
+    expected: u8,
+) -> Result<Option<Unread>> {
+    let run_again = run.join(SCENARIO);
+    let (run, run_again) = (run.display().to_string(), run_again.display().to_string());
+    let judges: [&[&str]; 4] = [
+        &["verify", &run, "--offline"],
+        &[
+            "chaos", "--kill", "redis", "--at", "2s", "--for", "3s", "--verify",
+        ],
+        &["bench", "--rate", "50/s", "--for", "4s"],
+        &["run", &run_again],
+    ];
+    let mut last = None;
+    for arguments in judges {
+        for (fate, stdout, stderr) in FATES {
+            let mut judge = Command::new(this_program()?);
+            judge
+                .args(["--stack", cluster.stack.as_str(), "--project-dir"])
+                .arg(project.root())
+                .args(arguments)
+                .stdin(Stdio::null())
+                .kill_on_drop(true);
+            let unread = Unread {
+                judge: format!("webshop {} with {fate}", arguments[0]),
+                expected,
+                given: ended(judge, stdout, stderr)
+                    .await
+                    .map_err(|error| Error::io("judge while nobody reads", error))?,
+            };
+            cluster.events.note(unread.to_string());
+            if !unread.is_right() {
+                return Ok(Some(unread));
+            }
+            last = Some(unread);
+        }
+    }
+    Ok(last)
+}
+
+async fn ended(mut judge: Command, stdout: Fate, stderr: Fate) -> io::Result<Option<i32>> {
+    judge.stdout(stdout.stream()?).stderr(stderr.stream()?);
+    let mut judge = judge.spawn()?;
+    let ended = timeout(JUDGED_MAX, judge.wait()).await;
+    let status = ended.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))?;
+    Ok(status.code())
 }

@@ -88,9 +88,13 @@ fn what_must_be_unknown_must_be_so_for_its_reason(
 fn a_judge_whose_exit_code_changed_because_nobody_read_it_is_wrong() {
     let judgement = judgement(Verdict::Violation, &[(Double, false, Some(7))]);
     for (given, caught) in [(Some(1), true), (Some(0), false), (None, false)] {
-        let unread = Unread { expected: 1, given };
+        let unread = Unread {
+            judge: "webshop verify with stdout closed".to_owned(),
+            expected: 1,
+            given,
+        };
         let outcome = Outcome::of(Expected::Order(Double), &judgement, Duration::ZERO);
-        assert_eq!(outcome.unread(unread).caught, caught, "{unread}");
+        assert_eq!(outcome.unread(unread.clone()).caught, caught, "{unread}");
     }
 }
 
