@@ -15,7 +15,7 @@ use crate::{
 
 mod faults;
 mod mix;
-mod parts;
+pub(super) mod parts;
 mod reads;
 mod sample;
 mod under_load;
@@ -48,6 +48,7 @@ pub(super) fn shortcomings(
     found.extend(ending(run.history).map(unknown));
     found.extend(load(operations).into_iter().map(unknown));
     found.extend(mix::missing(run, operations).into_iter().map(unknown));
+    found.extend(mix::strangers(run, operations).into_iter().map(unknown));
     found.extend(coverage(run, scene.last).into_iter().map(unknown));
     found.extend(parts::strangers(scene).into_iter().map(unknown));
     found.extend(whole::flaws(run).into_iter().map(unknown));

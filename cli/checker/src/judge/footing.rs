@@ -1,6 +1,6 @@
 //! Whether what is found in a run can convict at all: its parts are of one run, and what was there before is known.
 
-use super::Run;
+use super::{Run, earned::parts};
 
 /// What keeps anything that is found from being certain.
 pub(crate) struct Footing {
@@ -14,7 +14,10 @@ impl Footing {
         let initial = run.initial;
         let has_orders = !initial.orders.is_empty() || !initial.paid_orders.is_empty();
         Self {
-            reasons: foreign_parts(run),
+            reasons: foreign_parts(run)
+                .into_iter()
+                .chain(parts::times(run))
+                .collect(),
             knows_before: has_orders && !initial.users.is_empty() && !initial.items.is_empty(),
         }
     }
@@ -23,7 +26,7 @@ impl Footing {
         self.reasons.is_empty() && self.knows_before
     }
 
-    /// Which parts are of another run.
+    /// Which parts are of another run, or of another time.
     pub(super) fn reasons(&self) -> &[String] {
         &self.reasons
     }
@@ -87,6 +90,11 @@ mod tests {
             |case| case.history.header.seed = Some(7),
             |case| case.history.header.seed = None,
             |case| case.planned.seed = None,
+            |case| case.initial.taken_at_us += 10_000_000_000,
+            |case| case.initial.taken_at_us -= 3_700_000_000,
+            |case| case.snapshots[0].taken_at_us = 7,
+            |case| case.snapshots[1].taken_at_us += 31 * 86_400_000_000,
+            |case| case.snapshots[1].taken_at_us = case.snapshots[0].taken_at_us,
         ] {
             let mut case = broken();
             assert_eq!(case.judge().verdict, Verdict::Violation);
@@ -95,7 +103,13 @@ mod tests {
             assert_eq!(judgement.verdict, Verdict::Unknown);
             assert!(judgement.violations.iter().all(|found| found.suspected));
             let reason = &judgement.reasons[0];
-            let told = ["is of run `other`", "and the plan's has"];
+            let told = [
+                "is of run `other`",
+                "and the plan's has",
+                "the state before the load was read",
+                "was made",
+                " ms apart",
+            ];
             assert!(told.iter().any(|told| reason.contains(told)), "{reason}");
         }
     }

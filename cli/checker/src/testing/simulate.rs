@@ -213,6 +213,7 @@ impl Shop {
             items: self.items.clone(),
             orders: self.orders.clone(),
             run: RUN.to_owned(),
+            taken_at_us: unix_us(0) - 200_000,
             ..Initial::default()
         }
     }

@@ -263,6 +263,7 @@ impl MockShop {
             users: (0..ORDERS).map(|id| user(id, credit)).collect(),
             items: vec![item(0, Shelf { stock, price: 1 })],
             orders: (0..ORDERS).map(|id| order(id, false)).collect(),
+            taken_at_us: unix_us(),
             ..Initial::default()
         }
     }

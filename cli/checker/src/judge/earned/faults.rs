@@ -104,6 +104,11 @@ fn times(fault: &FaultEvidence) -> Vec<String> {
         }
         Some(_) => {}
     }
+    if fault.writable_us.is_some() && fault.writable_us < fault.injected_us {
+        reasons.push(format!(
+            "{name}: its database had a new primary before it was injected"
+        ));
+    }
     if fault.healed_us.is_some() && fault.healed_us < fault.effective_us {
         reasons.push(format!("{name}: it was healed before it took effect"));
     }

@@ -1,5 +1,7 @@
 //! Every kind of operation that the plan's load is drawn from is in the history, where it must have been drawn.
 
+use std::collections::BTreeMap;
+
 use crate::{availability::Operation, evidence::KindShare, history::Op, judge::Run};
 
 /// How often a kind must have been expected before its absence says anything. Each operation is drawn by itself, so
@@ -21,6 +23,24 @@ pub(super) fn missing(run: &Run<'_>, operations: &[Operation]) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// The kinds that the history has and the plan's load is not drawn from. What makes carts and fills them may be forced.
+pub(super) fn strangers(run: &Run<'_>, operations: &[Operation]) -> Vec<String> {
+    let planned = &run.planned.mix;
+    let mut strangers: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for operation in operations {
+        let kind = operation.op.name();
+        let is_drawn = planned.is_empty() || planned.iter().any(|share| share.kind == kind);
+        if !is_drawn && !matches!(operation.op, Op::CreateOrder { .. } | Op::AddItem { .. }) {
+            *strangers.entry(kind).or_default() += 1;
+        }
+    }
+    let told = strangers.into_iter();
+    told.map(|(kind, count)| {
+        format!("the history has {count} {kind}, and the plan's load is drawn from none")
+    })
+    .collect()
 }
 
 impl KindShare {
@@ -64,8 +84,10 @@ mod tests {
     };
 
     fn planned(case: &mut Case, mix: &[(&'static str, u32)]) {
-        let shares = mix.iter();
-        let shares = shares.map(|&(kind, percent)| KindShare { kind, percent });
+        // Of what the run has besides, nobody need say how much it is.
+        let others = ["find_order", "find_item", "find_user"].map(|kind| (kind, 0));
+        let shares = mix.iter().copied().chain(others);
+        let shares = shares.map(|(kind, percent)| KindShare { kind, percent });
         case.planned.mix = shares.collect();
     }
 
@@ -110,6 +132,23 @@ mod tests {
             &[("checkout", 101 - enough), ("pay", enough - 1)],
         );
         assert_eq!(told(&case), [""; 0]);
+    }
+
+    #[test]
+    fn a_kind_that_the_plan_does_not_have_is_a_stranger() {
+        let mut case = Case::legal();
+        planned(&mut case, &[("checkout", 100)]);
+        case.planned.mix.retain(|share| share.kind != "find_order");
+        let reads = case.history.attempts.iter();
+        let reads =
+            reads.filter(|it| it.invoke.attempt == 1 && it.invoke.op.name() == "find_order");
+        let count = reads.count();
+        assert!(count > 0);
+        let reason =
+            format!("the history has {count} find_order, and the plan's load is drawn from none");
+        assert_eq!(told(&case), [reason]);
+        case.planned.mix.clear();
+        assert_eq!(told(&case), [""; 0], "nobody says what it is drawn from");
     }
 
     #[test]

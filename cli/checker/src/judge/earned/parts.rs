@@ -8,13 +8,15 @@ use crate::{
     snapshot::{DatabaseView, NodeView, Snapshot, Source},
 };
 
+/// How long before the load its initial state is read at most, in microseconds: an hour. Preparing comes before that.
+const READ_BEFORE_US: i64 = 3_600 * 1_000_000;
 /// How long after the load a final read is made at most, in microseconds: thirty days.
 const READ_WITHIN_US: i64 = 30 * 86_400 * 1_000_000;
 
 /// What in a run is not of it, or cannot be as it says.
 pub(super) fn strangers(scene: &Scene<'_>) -> Vec<String> {
     let run = scene.run;
-    let mut reasons = times(run);
+    let mut reasons = Vec::new();
     for (number, read) in (1..).zip(run.snapshots) {
         let found = nodes(run.planned, read)
             .into_iter()
@@ -35,10 +37,19 @@ pub(super) fn strangers(scene: &Scene<'_>) -> Vec<String> {
     reasons
 }
 
-/// The final reads were made after the load, and far enough apart.
-fn times(run: &Run<'_>) -> Vec<String> {
+/// What was there before was read before the load, the final reads were made after it, and far enough apart. Otherwise nobody
+/// knows what the load has changed.
+pub(in crate::judge) fn times(run: &Run<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
     let started_us = run.history.header.started_at_ms.saturating_mul(1000);
+    let begun_us = i64::try_from(started_us).unwrap_or(i64::MAX);
+    let before_us = begun_us.saturating_sub(run.initial.taken_at_us);
+    // The history counts its beginning in whole milliseconds.
+    if before_us <= -1_000 {
+        reasons.push("the state before the load was read after it had begun".to_owned());
+    } else if before_us > READ_BEFORE_US {
+        reasons.push("the state before the load was read more than an hour before it".to_owned());
+    }
     let ended_us = run.history.ended_at_us.unwrap_or(0);
     let ended_us = i64::try_from(started_us.saturating_add(ended_us)).unwrap_or(i64::MAX);
     for (number, read) in (1..).zip(run.snapshots) {

@@ -16,6 +16,9 @@ pub(super) fn gaps(run: &Run<'_>) -> Vec<String> {
         let planned = run.planned.direct_writes;
         return planned.then(|| missing.to_owned()).into_iter().collect();
     };
+    if !run.planned.direct_writes {
+        return vec!["there are direct writes, and the plan has none".to_owned()];
+    }
     let nodes = run.planned.nodes.values().flatten();
     let unwritten = nodes.filter(|node| !direct.begun.contains(node));
     let unwritten = unwritten.map(|node| format!("no direct writer ever began beside {node}"));

@@ -205,7 +205,10 @@ impl Sale {
         judge(&Run {
             planned: &Surroundings::planned(&[]),
             history: &history,
-            initial: &self.initial(),
+            initial: &Initial {
+                taken_at_us: started_us,
+                ..self.initial()
+            },
             snapshots: &[read(70), read(73)],
             evidence: &self.evidence,
             budgets: &Budgets {

@@ -32,6 +32,7 @@ pub(super) fn is_firm(world: &World) -> bool {
     let initial = &world.initial;
     let has_orders = !initial.orders.is_empty() || !initial.paid_orders.is_empty();
     parts::are_of_one_run(world)
+        && parts::reads_are_dated_right(world)
         && has_orders
         && !initial.users.is_empty()
         && !initial.items.is_empty()

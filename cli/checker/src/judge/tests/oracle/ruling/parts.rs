@@ -16,6 +16,7 @@ pub(super) fn belongs_together(world: &World) -> bool {
         && nothing_is_there_twice(world)
         && faults_are_the_plans(world)
         && has_what_was_planned(world)
+        && has_nothing_else(world)
         && reads_are_dated_right(world)
         && world
             .snapshots
@@ -60,6 +61,17 @@ fn has_what_was_planned(world: &World) -> bool {
         let few = drawn as u64 * u64::from(share.percent) < 30 * 100;
         few || firsts().any(|it| it.invoke.op.name() == share.kind)
     })
+}
+
+/// Carts are made and filled though nobody planned them; nothing else is.
+fn has_nothing_else(world: &World) -> bool {
+    let mix = &world.planned.mix;
+    let mut attempts = world.history.attempts.iter();
+    mix.is_empty()
+        || attempts.all(|it| {
+            let kind = it.invoke.op.name();
+            ["create_order", "add_item"].contains(&kind) || mix.iter().any(|it| it.kind == kind)
+        })
 }
 
 /// In the state before the load, and no movement of before is in a final read.
@@ -132,8 +144,13 @@ fn is_held(plan: &PlannedFault, fault: &FaultEvidence) -> bool {
     held.planned_ms == planned_ms && held.until == HeldUntil::Lifted && in_its_place
 }
 
-fn reads_are_dated_right(world: &World) -> bool {
+pub(super) fn reads_are_dated_right(world: &World) -> bool {
     let history = &world.history;
+    let begun = i64::try_from(history.header.started_at_ms * 1000).unwrap();
+    let before = begun - world.initial.taken_at_us;
+    if !(-999..=3_600_000_000).contains(&before) {
+        return false;
+    }
     let ended = history.header.started_at_ms * 1000 + history.ended_at_us.unwrap_or(0);
     let ended = i64::try_from(ended).unwrap();
     let stable = i64::try_from(world.planned.stable_ms * 1000).unwrap();

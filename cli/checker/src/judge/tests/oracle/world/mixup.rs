@@ -14,7 +14,7 @@ const OTHER: &str = "another";
 /// Something of the run is not its own, or was not sent, or said nothing.
 pub(super) fn befall(world: &mut World, dice: &mut Dice) {
     let which = dice.roll(world.snapshots.len().max(1));
-    match dice.roll(28) {
+    match dice.roll(29) {
         0 => world.history.header.run = OTHER.to_owned(),
         1 => world.initial.run = OTHER.to_owned(),
         2 => world.evidence.run = OTHER.to_owned(),
@@ -60,6 +60,7 @@ pub(super) fn befall(world: &mut World, dice: &mut Dice) {
         21 => one(world, which, |read| read.taken_at_us += 30 * 86_400_000_000),
         22..25 => belie_faults(world, dice),
         25 => world.history.header.seed = dice.pick(&[None, Some(7)]),
+        26 => world.initial.taken_at_us = dice.pick(&[-3_700_000_000, -9, 999, 1_000]),
         _ => silence(world, dice),
     }
 }
