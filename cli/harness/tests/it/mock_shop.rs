@@ -535,7 +535,7 @@ fn database(name: &str, read: &Snapshot) -> DatabaseView {
         }),
         in_recovery: Some(node_id > 0),
         tables: tables.to_vec(),
-        replayed: None,
+        replayed: (node_id > 0).then_some(Lsn(1000)),
         error: None,
     };
     DatabaseView {

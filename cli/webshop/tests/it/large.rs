@@ -291,7 +291,7 @@ fn database(name: &str, orders: i64, done: usize) -> Value {
                 "has_data": true, "timeline": 1, "lsn": "0/10", "streaming": is_standby,
                 "system_id": "7",
             },
-            "tables": tables, "error": null,
+            "tables": tables, "replayed": is_standby.then_some("0/10"), "error": null,
         })
     });
     json!({"name": name, "nodes": nodes})

@@ -69,14 +69,16 @@ pub(crate) fn lost_order(run: &Path) {
     );
     let lane = |topic: &str| json!({"topic": topic, "partition": 0, "next_offset": 4, "published_offset": 4, "end_offset": 4});
     let lanes = ["stock.commands", "payment.commands", "order.replies"].map(lane);
-    let snapshot = json!({
-        "format": "webshop-snapshot", "version": 2, "run": "quiet", "taken_at_us": 0, "sources": [], "orders": orders,
-        "users": users, "items": items, "stock_movements": [], "payment_movements": [],
-        "sagas": [], "databases": [], "lanes": lanes,
-        "api": {"orders": [], "users": [], "items": [], "absent": [], "unanswered": 0},
-    });
-    write(&run.join("snapshot-1.json"), &snapshot);
-    write(&run.join("snapshot-2.json"), &snapshot);
+    let snapshot = |taken_at_us: u64| {
+        json!({
+            "format": "webshop-snapshot", "version": 2, "run": "quiet", "taken_at_us": taken_at_us, "sources": [], "orders": orders,
+            "users": users, "items": items, "stock_movements": [], "payment_movements": [],
+            "sagas": [], "databases": [], "lanes": lanes,
+            "api": {"orders": [], "users": [], "items": [], "absent": [], "unanswered": 0},
+        })
+    };
+    write(&run.join("snapshot-1.json"), &snapshot(200));
+    write(&run.join("snapshot-2.json"), &snapshot(3_000_200));
     write(
         &run.join("evidence.json"),
         &json!({"run": "quiet", "faults": [], "settle": {
