@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The Swarm service that the agents are.
-const SERVICE: &str = "agent";
+pub(crate) const SERVICE: &str = "agent";
 /// For questions that look at the present state: they answer in milliseconds or not at all.
 const QUICK: Duration = Duration::from_secs(8);
 /// For questions that read tables.

@@ -20,6 +20,8 @@ mod volumes;
 
 use std::collections::HashMap;
 
+use bollard::{models::ObjectVersion, query_parameters::UpdateServiceOptions};
+
 pub(crate) use containers::containers;
 pub use disks::{SIZE_MIN as VOLUME_SIZE_MIN, are_bound as volumes_are_bound};
 pub use volumes::volumes;
@@ -54,6 +56,17 @@ pub const GATEWAY: &str = "gateway";
 /// Somebody else changed a service meanwhile: it is to be looked at and changed again.
 fn is_out_of_sequence(error: &bollard::errors::Error) -> bool {
     error.to_string().contains("update out of sequence")
+}
+
+/// Changes a service only where it still is what was found.
+pub(crate) fn as_found(version: Option<ObjectVersion>) -> UpdateServiceOptions {
+    let version = version
+        .and_then(|version| version.index)
+        .unwrap_or_default();
+    UpdateServiceOptions {
+        version: i32::try_from(version).unwrap_or(i32::MAX),
+        ..UpdateServiceOptions::default()
+    }
 }
 
 /// An Engine API filter by one label.

@@ -1,5 +1,7 @@
 //! What tests build worlds from.
 
+use std::path::Path;
+
 use checker::evidence::Expected;
 use protocol::{
     agent::{Cluster, Node},
@@ -61,4 +63,20 @@ pub(crate) fn database(name: &str, nodes: Vec<Node>) -> Cluster {
         name: name.to_owned(),
         nodes,
     }
+}
+
+/// What a shell script prints where these tools, in `dir`, stand in for the system's; nothing where it fails.
+pub(crate) fn said(script: &str, dir: &Path, tools: &[(&str, &str)]) -> Option<String> {
+    for (tool, body) in tools {
+        let path = dir.join(tool);
+        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, runs).unwrap();
+    }
+    let ran = std::process::Command::new("sh")
+        .args(["-c", &format!("PATH={}:$PATH\n{script}", dir.display())])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    ran.status.success().then(|| said.trim().to_owned())
 }

@@ -101,6 +101,7 @@ pub(super) async fn filled(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::said;
 
     #[test]
     fn only_its_own_file_is_written_and_removed() {
@@ -126,21 +127,12 @@ mod tests {
         if file {
             touch("v/.webshop-fill");
         }
-        let stat = dir.path().join("stat");
-        let said = format!("case $3 in %a) echo {free};; %S) echo 512;; esac");
-        std::fs::write(&stat, format!("#!/bin/sh\n{said}\n")).unwrap();
-        let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&stat, runs).unwrap();
         let script = scripts("v")
             .look
             .replace("/run/filling", &format!("{here}/filling"))
             .replace("/volumes/v", &format!("{here}/v"));
-        let ran = std::process::Command::new("sh")
-            .args(["-c", &format!("PATH={here}:$PATH\n{script}")])
-            .output()
-            .unwrap();
-        let said = String::from_utf8(ran.stdout).unwrap();
-        ran.status.success().then(|| said.trim().to_owned())
+        let stat = format!("case $3 in %a) echo {free};; %S) echo 512;; esac");
+        said(&script, dir.path(), &[("stat", &stat)])
     }
 
     #[test]

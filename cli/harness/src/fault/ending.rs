@@ -1,8 +1,6 @@
 //! Faults after which a task is gone, and the Swarm starts another one.
 
-use bollard::query_parameters::{
-    InspectContainerOptions, KillContainerOptions, UpdateServiceOptions,
-};
+use bollard::query_parameters::{InspectContainerOptions, KillContainerOptions};
 
 use super::{
     action::End,
@@ -12,6 +10,7 @@ use super::{
 use crate::{
     cluster::Cluster,
     error::{Error, Result},
+    stack::as_found,
     target::Victim,
     tasks::Running,
 };
@@ -95,11 +94,7 @@ async fn restart(cluster: &Cluster, service: &str) -> Result<()> {
     if let Some(template) = spec.task_template.as_mut() {
         template.force_update = Some(template.force_update.unwrap_or_default() + 1);
     }
-    let version = found.version.and_then(|version| version.index);
-    let options = UpdateServiceOptions {
-        version: i32::try_from(version.unwrap_or_default()).unwrap_or(i32::MAX),
-        ..UpdateServiceOptions::default()
-    };
+    let options = as_found(found.version);
     docker
         .update_service(&found.id.unwrap_or_default(), spec, options, None)
         .await

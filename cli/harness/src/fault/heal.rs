@@ -52,12 +52,7 @@ pub(crate) async fn remains(cluster: &Cluster) -> Result<Vec<String>> {
 
 /// What faults have left in the network of a running container. One that ended meanwhile has none.
 async fn remain(cluster: &Cluster, container: &Container) -> Result<Vec<String>> {
-    let beside = Beside {
-        fault: "probe",
-        task: &container.task,
-        container: &container.id,
-        undo: "true",
-    };
+    let beside = Beside::probe(&container.task, &container.id);
     let ended = async |error| match container::state(cluster, &container.id).await? {
         State::Ended => Ok(Vec::new()),
         State::Runs { .. } => Err(error),

@@ -70,12 +70,7 @@ impl Helper {
 
     /// Starts one in a network of its own that leads nowhere, to try what the kernel can do.
     pub(super) async fn alone(cluster: &Cluster) -> Result<Self> {
-        let beside = Beside {
-            fault: "probe",
-            task: "the kernel",
-            container: "",
-            undo: "true",
-        };
+        let beside = Beside::probe("the kernel", "");
         Self::of_faults(cluster, &beside, in_charge_of("none".to_owned())).await
     }
 
@@ -205,6 +200,18 @@ impl Helper {
                 status_code: 409, ..
             } if container::state(cluster, &self.id).await? == State::Ended => Ok(()),
             _ => failed(error),
+        }
+    }
+}
+
+impl<'a> Beside<'a> {
+    /// A helper that only looks: there is nothing to undo.
+    pub(super) fn probe(task: &'a str, container: &'a str) -> Self {
+        Self {
+            fault: "probe",
+            task,
+            container,
+            undo: "true",
         }
     }
 }

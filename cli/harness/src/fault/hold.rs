@@ -250,12 +250,7 @@ async fn volume(cluster: &Cluster, task: &Running) -> Result<String> {
 async fn require_bound(cluster: &Cluster, task: &Running) -> Result<()> {
     let volume = volume(cluster, task).await?;
     let name = task.name();
-    let beside = Beside {
-        fault: "probe",
-        task: &name,
-        container: &task.container,
-        undo: "true",
-    };
+    let beside = Beside::probe(&name, &task.container);
     let volumes = [volume.clone()];
     let helper = Helper::with_volumes(cluster, &beside, &volumes).await?;
     let size = helper.run(cluster, &disk::scripts(&volume).size, &[]).await;

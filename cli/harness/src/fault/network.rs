@@ -176,7 +176,10 @@ fn queue(discipline: &str, counted: &str, done: &'static str) -> Scripts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::limit::{BitLimit, CpuLimit};
+    use crate::{
+        fault::limit::{BitLimit, CpuLimit},
+        testing::said,
+    };
 
     fn at(others: &[IpAddr]) -> Where<'_> {
         Where {
@@ -270,21 +273,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let kept = dir.path().join("applied");
         std::fs::write(&kept, applied).unwrap();
-        for (tool, body) in tools {
-            let path = dir.path().join(tool);
-            std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-            let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(&path, runs).unwrap();
-        }
         let script = script.replace("/run/applied", &kept.display().to_string());
-        let script = format!("PATH={}:$PATH\n{script}", dir.path().display());
-        let ran = std::process::Command::new("sh")
-            .args(["-c", &script])
-            .output()
-            .unwrap();
-        ran.status
-            .success()
-            .then(|| String::from_utf8(ran.stdout).unwrap().trim().to_owned())
+        said(&script, dir.path(), tools)
     }
 
     const POLICIES: &str = "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n";
@@ -347,8 +337,8 @@ mod tests {
     #[test]
     fn what_faults_leave_in_a_network_is_found() {
         let found = |rules: &str, queues: &str| {
-            let said = |text: &str| format!("cat <<'END'\n{text}\nEND");
-            let (iptables, tc) = (said(rules), said(queues));
+            let prints = |text: &str| format!("cat <<'END'\n{text}\nEND");
+            let (iptables, tc) = (prints(rules), prints(queues));
             look(REMAINS, "", &[("iptables", &iptables), ("tc", &tc)])
         };
         let quiet = "qdisc noqueue 0: dev eth0 root refcnt 2";

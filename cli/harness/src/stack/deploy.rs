@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard::models::{NetworkCreateRequest, Service, ServiceSpec};
-use bollard::query_parameters::{ListNetworksOptions, ListServicesOptions, UpdateServiceOptions};
+use bollard::query_parameters::{ListNetworksOptions, ListServicesOptions};
 use futures_util::future::LocalBoxFuture;
 
 use super::compose::{File, Scalar};
@@ -12,7 +12,7 @@ use super::overview::Overview;
 use super::spec::{Context, service_spec};
 use super::variables::{Wishes, variables};
 use super::{
-    KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, disks, fingerprint, is_out_of_sequence,
+    KIND_LABEL, NAMESPACE_LABEL, PROFILE_LABEL, as_found, disks, fingerprint, is_out_of_sequence,
     label_filter, last_run, port, remove, secrets, volumes,
 };
 use crate::cluster::Cluster;
@@ -299,14 +299,7 @@ async fn update(
                 .task_template
                 .and_then(|template| template.force_update);
         }
-        let version = current
-            .version
-            .and_then(|version| version.index)
-            .unwrap_or_default();
-        let options = UpdateServiceOptions {
-            version: i32::try_from(version).unwrap_or(i32::MAX),
-            ..UpdateServiceOptions::default()
-        };
+        let options = as_found(current.version);
         let id = current.id.clone().unwrap_or_default();
         match docker.update_service(&id, spec, options, None).await {
             Ok(_) => return Ok(Change::Updated),

@@ -1,18 +1,17 @@
 //! Which run a stack served last: a label of a service, so that whoever looks at the stack knows, on whatever machine and
-//! as whatever user. A change of a service's own labels restarts nothing.
+//! as whatever user. It is the agent's, which the load does not need; a change of a service's own labels restarts nothing.
 
 use std::collections::HashMap;
 
-use bollard::{models::ServiceSpec, query_parameters::UpdateServiceOptions};
+use bollard::models::ServiceSpec;
 
-use super::{LAST_RUN_LABEL, is_out_of_sequence, overview::Overview};
+use super::{LAST_RUN_LABEL, as_found, is_out_of_sequence, overview::Overview};
 use crate::{
+    agent,
     cluster::Cluster,
     error::{Error, Result},
 };
 
-/// The service that has the label: the load does not need it.
-const SERVICE: &str = "agent";
 /// Somebody may change the service at the same moment.
 const ATTEMPTS: u32 = 5;
 
@@ -20,12 +19,11 @@ impl Overview {
     /// The id of the run that the stack served last; `None` where it has served none.
     #[must_use]
     pub fn last_run(&self) -> Option<&str> {
-        let of = |service: &super::overview::ServiceView| service.name == SERVICE;
-        self.services
+        let agent = self
+            .services
             .iter()
-            .find(|service| of(service))?
-            .last_run
-            .as_deref()
+            .find(|service| service.name == agent::SERVICE);
+        agent?.last_run.as_deref()
     }
 }
 
@@ -39,16 +37,12 @@ pub(crate) async fn keep(cluster: &Cluster, run: &str) -> Result<()> {
     let mut attempt = 1;
     loop {
         let found = docker
-            .inspect_service(&cluster.stack.scoped(SERVICE), None)
+            .inspect_service(&cluster.stack.scoped(agent::SERVICE), None)
             .await
             .map_err(failed)?;
         let mut spec = found.spec.unwrap_or_default();
         labels(&mut spec).insert(LAST_RUN_LABEL.to_owned(), run.to_owned());
-        let version = found.version.and_then(|version| version.index);
-        let options = UpdateServiceOptions {
-            version: i32::try_from(version.unwrap_or_default()).unwrap_or(i32::MAX),
-            ..UpdateServiceOptions::default()
-        };
+        let options = as_found(found.version);
         let id = found.id.unwrap_or_default();
         match docker.update_service(&id, spec, options, None).await {
             Ok(_warnings) => return Ok(()),
