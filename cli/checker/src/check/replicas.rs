@@ -129,13 +129,12 @@ fn compare_nodes(
 ) {
     let name = &database.name;
     looked.counted += 1;
+    let contradicts = alone::unfit_primary(primary);
+    looked.undecided = contradicts.or(looked.undecided.take());
     if primary.tables.is_empty() {
         let why = primary.error.as_deref().unwrap_or("it has no tables");
         looked.undecided = Some(format!("{} was not read: {why}", primary.name));
-        return;
     }
-    let contradicts = alone::unfit_primary(primary);
-    looked.undecided = contradicts.or(looked.undecided.take());
     for standby in &database.nodes {
         if standby.name == primary.name {
             continue;
@@ -143,50 +142,79 @@ fn compare_nodes(
         looked.counted += 1;
         let why = alone::unfit(primary, standby).or_else(|| behind(scene, name, primary, standby));
         looked.undecided = why.or(looked.undecided.take());
-        if let Some(fork) = Fork::between(primary, standby) {
-            let contradiction = fork.describe(primary, standby);
-            if is_agreed(scene, |snapshot| {
-                is_forked(snapshot, name, fork, primary, standby)
-            }) {
-                looked.findings.push(split_brain(name, contradiction));
-            } else {
-                looked.undecided = Some(format!("at one final read alone {contradiction}"));
-            }
+        let Some(fork) = Fork::between(primary, standby) else {
+            compare_rows(scene, name, primary, standby, looked);
             continue;
-        }
-        let differing = differing(primary, standby);
-        // One that is late may still be catching up; one that stands still is not.
-        let is_late = standby.error.is_some();
-        let proves = !is_late || (stands_still(scene, name, standby) && !differing.is_empty());
-        if standby.tables.is_empty() || !proves {
-            let why = standby.error.as_deref().unwrap_or("it was not read");
-            looked.undecided = Some(format!("{} cannot be compared: {why}", standby.name));
-            continue;
-        }
-        for table in differing {
-            let differs = |snapshot: &Snapshot| {
-                let lead = same_node(snapshot, name, &primary.name);
-                let follower = same_node(snapshot, name, &standby.name);
-                lead.zip(follower)
-                    .is_some_and(|(lead, follower)| lead.digest(table) != follower.digest(table))
-            };
-            if !is_agreed(scene, differs) {
-                looked.undecided = Some(format!(
-                    "table {table} of {} is another than on {} at one final read alone",
-                    standby.name, primary.name
-                ));
-            } else if is_stable(scene, name, &primary.name, table) {
-                let contradiction = describe(primary, standby, table);
-                looked
-                    .findings
-                    .push(finding(Label::Diverged, name, contradiction));
-            } else {
-                looked.undecided = Some(format!(
-                    "table {table} of the {name} database was written between the final reads"
-                ));
-            }
+        };
+        let contradiction = fork.describe(primary, standby);
+        if is_agreed(scene, |snapshot| {
+            is_forked(snapshot, name, fork, primary, standby)
+        }) {
+            looked.findings.push(split_brain(name, contradiction));
+        } else {
+            looked.undecided = Some(format!("at one final read alone {contradiction}"));
         }
     }
+}
+
+/// Compares what a standby holds with what its primary does, where both were read.
+fn compare_rows(
+    scene: &Scene<'_>,
+    database: &str,
+    primary: &NodeView,
+    standby: &NodeView,
+    looked: &mut Looked,
+) {
+    if primary.tables.is_empty() {
+        return;
+    }
+    let differing = differing(primary, standby);
+    if let Some(why) = incomparable(scene, database, standby, !differing.is_empty()) {
+        looked.undecided = Some(format!("{} cannot be compared: {why}", standby.name));
+        return;
+    }
+    for table in differing {
+        let differs = |snapshot: &Snapshot| {
+            let lead = same_node(snapshot, database, &primary.name);
+            let follower = same_node(snapshot, database, &standby.name);
+            lead.zip(follower)
+                .is_some_and(|(lead, follower)| lead.digest(table) != follower.digest(table))
+        };
+        if !is_agreed(scene, differs) {
+            looked.undecided = Some(format!(
+                "table {table} of {} is another than on {} at one final read alone",
+                standby.name, primary.name
+            ));
+        } else if is_stable(scene, database, &primary.name, table) {
+            let contradiction = describe(primary, standby, table);
+            looked
+                .findings
+                .push(finding(Label::Diverged, database, contradiction));
+        } else {
+            looked.undecided = Some(format!(
+                "table {table} of the {database} database was written between the final reads"
+            ));
+        }
+    }
+}
+
+/// Why nothing follows from the rows of a node, where that is so. One that was cut off and takes writes still is no standby, and
+/// need not hold what its successor does.
+fn incomparable<'a>(
+    scene: &Scene<'_>,
+    database: &str,
+    standby: &'a NodeView,
+    differs: bool,
+) -> Option<&'a str> {
+    if standby.tables.is_empty() {
+        return Some(standby.error.as_deref().unwrap_or("it was not read"));
+    }
+    if standby.in_recovery != Some(true) {
+        return Some("its PostgreSQL does not say that it is in recovery");
+    }
+    // One that is late may still be catching up; one that stands still is not.
+    let proves = differs && stands_still(scene, database, standby);
+    standby.error.as_deref().filter(|_| !proves)
 }
 
 /// Why a standby lacks what its primary had, if so. The primary may write to its log while it is at rest (checkpoints,

@@ -35,9 +35,8 @@ pub(super) fn shortcomings(
     let unknown = |reason: String| (Verdict::Unknown, reason);
 
     found.extend(quiet.missing().iter().cloned().map(unknown));
-    if !quiet.is_quiet() {
-        found.extend(run.evidence.settle.missing.iter().cloned().map(unknown));
-    }
+    // Whatever else the settling says of itself: what was still missing was missing.
+    found.extend(run.evidence.settle.missing.iter().cloned().map(unknown));
     if !run.initial.sagas.is_empty() {
         let open = run.initial.sagas.len();
         found.push(unknown(format!(

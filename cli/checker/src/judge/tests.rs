@@ -39,7 +39,7 @@ fn a_result_reads_back_as_written() {
 /// What is done to a run that is otherwise legal, and what keeps it from a PASS then.
 type Flaw = (fn(&mut Case), &'static str);
 
-const FLAWS: [Flaw; 21] = [
+const FLAWS: [Flaw; 22] = [
     (
         |case| case.history.ended_at_us = None,
         "the history has no end: whoever wrote it was stopped",
@@ -113,6 +113,13 @@ const FLAWS: [Flaw; 21] = [
     (
         |case| case.evidence.settle.quiescent = false,
         "the shop did not come to rest",
+    ),
+    (
+        |case| {
+            let missing = &mut case.evidence.settle.missing;
+            missing.push("1 of 2 tasks of order".to_owned());
+        },
+        "1 of 2 tasks of order",
     ),
     (
         |case| case.snapshots.truncate(1),

@@ -47,7 +47,7 @@ fn unlike(primary: &NodeView, standby: &NodeView) -> Option<String> {
     ))
 }
 
-/// Why a node that counts as primary, and whose rows were read, may be none.
+/// Why a node that counts as primary may be none.
 pub(super) fn unfit_primary(primary: &NodeView) -> Option<String> {
     let name = &primary.name;
     let Some(state) = &primary.state else {
@@ -80,6 +80,10 @@ pub(super) fn unfit(primary: &NodeView, standby: &NodeView) -> Option<String> {
         Some(format!("{name} does not serve"))
     } else if state.role != Role::Standby {
         Some(format!("{name} is no standby, and not the primary"))
+    } else if standby.in_recovery == Some(false) {
+        Some(format!(
+            "{name} is a standby, and its PostgreSQL takes writes"
+        ))
     } else if !state.streaming {
         Some(format!("{name} does not stream"))
     } else if state.timeline < timeline {

@@ -129,6 +129,28 @@ fn a_deposed_primary_that_is_alone_is_no_second_one() {
     assert_eq!(changed(2, 2, deposed).labels(), []);
 }
 
+#[test]
+fn a_deposed_primary_need_not_hold_what_its_successor_does() {
+    let deposed = |node: &mut NodeView| {
+        lead(node);
+        let state = node.state.as_mut().unwrap();
+        (state.alone, state.epoch) = (true, 0);
+        node.tables[0].digest = "other".to_owned();
+    };
+    let case = changed(2, 2, deposed);
+    assert_eq!(case.labels(), []);
+    assert_eq!(case.judge().verdict, Verdict::Unknown);
+}
+
+#[test]
+fn a_fork_is_one_though_the_primarys_rows_were_not_read() {
+    let mut case = changed(2, 2, run_ahead);
+    for snapshot in &mut case.snapshots {
+        snapshot.databases[1].nodes[0].tables.clear();
+    }
+    assert_eq!(case.labels(), [Label::SplitBrain]);
+}
+
 fn seen(looks: u32) -> Case {
     let mut case = Case::legal();
     case.evidence.split_brains.push(SplitBrain {
@@ -230,9 +252,15 @@ fn the_first_read_is_looked_at_as_the_last_one_is() {
 
 #[test]
 fn a_standby_that_is_none_is_undecided_at_either_read() {
-    let changes: [fn(&mut NodeView); 5] = [
+    let changes: [fn(&mut NodeView); 6] = [
         |node| node.state = None,
         |node| node.in_recovery = None,
+        |node| {
+            // A standby by its own words, and cut off and taking writes by its PostgreSQL's.
+            node.in_recovery = Some(false);
+            let state = node.state.as_mut().unwrap();
+            (state.alone, state.epoch) = (true, 0);
+        },
         |node| node.state.as_mut().unwrap().role = Role::Starting,
         |node| node.state.as_mut().unwrap().streaming = false,
         |node| node.state.as_mut().unwrap().timeline = 0,

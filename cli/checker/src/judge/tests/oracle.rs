@@ -31,7 +31,6 @@ fn ruling(judgement: &Judgement) -> Ruling {
             (label, Subject::Order(order)) if label <= Label::DoubleLine => {
                 ruling.orders.insert((order.0, label, found.suspected));
             }
-            (Label::SplitBrain | Label::Diverged, _) => {}
             (label, subject) => {
                 let subject = format!("{subject:?}");
                 ruling.subjects.insert((label, subject, found.suspected));
@@ -114,6 +113,8 @@ fn the_random_shops_show_every_defect() {
         Label::Overspend,
         Label::Oversell,
         Label::Reverted,
+        Label::SplitBrain,
+        Label::Diverged,
         Label::Stuck,
     ] {
         let count = found.get(&label).copied().unwrap_or_default();

@@ -2,26 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use protocol::{ItemId, OrderId, UserId};
+use protocol::OrderId;
 
 use super::world::World;
 use crate::{
     history::{Op, Value},
     outcome::Class,
-    snapshot::{OrderRow, Snapshot},
+    snapshot::{Snapshot, Subject},
     verdict::{Label, Verdict},
 };
 
+mod balances;
 mod claims;
 mod contents;
+mod direct;
 mod footing;
 mod fresh;
+mod order;
 mod parts;
+mod replicas;
 mod rest;
 
-use claims::ordered;
+use balances::{Good, goods, is_negative, leaks, read_goods, subject};
 use footing::{is_firm, is_read_too_early};
-use rest::{api_differs, is_earned, is_quiescent, reads_agree, stuck};
+use order::order;
+use rest::{is_earned, is_quiescent, reads_agree, stuck};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ruling {
@@ -30,70 +35,6 @@ pub(super) struct Ruling {
     pub(super) orders: BTreeSet<(i64, Label, bool)>,
     /// What the other labels are about.
     pub(super) subjects: BTreeSet<(Label, String, bool)>,
-}
-
-/// Something that an order can take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Good {
-    Credit(UserId),
-    Pieces(ItemId),
-}
-
-/// What the table asks of one order.
-struct Order {
-    class: Option<Class>,
-    /// Taken less given back, and what was ordered, of every good that it is for or has moved.
-    goods: Vec<(Good, i64, i64)>,
-    paid: bool,
-    paid_before: bool,
-    has_row: bool,
-    /// Somebody was told that it exists.
-    acknowledged: bool,
-    /// Its user and lines are known.
-    known: bool,
-}
-
-impl Order {
-    fn all_zero(&self) -> bool {
-        !self.paid && self.goods.iter().all(|(_, taken, _)| *taken == 0)
-    }
-
-    fn all_one(&self) -> bool {
-        self.paid && self.goods.iter().all(|(_, taken, of)| taken == of)
-    }
-
-    /// One label, first match.
-    fn label(&self) -> Option<Label> {
-        let (zero, one) = (self.all_zero(), self.all_one());
-        let never = matches!(self.class, Some(Class::Fail) | None);
-        if self.goods.iter().any(|(_, taken, _)| *taken < 0) {
-            return Some(Label::PhantomRefund);
-        }
-        // More than one time what was ordered. What was not ordered at all has no such fraction.
-        if self
-            .goods
-            .iter()
-            .any(|(_, taken, of)| *of > 0 && taken > of)
-        {
-            return Some(Label::Double);
-        }
-        // Without knowing what an order is for there is no saying that a part of it is missing.
-        if !zero && !one && (self.known || !never) {
-            return Some(Label::Torn);
-        }
-        let should_be_whole = self.class == Some(Class::Ok) || self.paid_before;
-        if (should_be_whole && !one) || (self.acknowledged && !self.has_row) {
-            return Some(Label::LostAck);
-        }
-        // What was paid before the load is an effect of that time.
-        (never && !zero && !(self.paid_before && one)).then_some(Label::Phantom)
-    }
-}
-
-fn class_of(classes: &[Class]) -> Option<Class> {
-    [Class::Ok, Class::Info, Class::Fail]
-        .into_iter()
-        .find(|class| classes.contains(class))
 }
 
 fn last(world: &World) -> Snapshot {
@@ -180,271 +121,6 @@ fn paid_before(world: &World, id: OrderId) -> bool {
             .any(|row| row.order_id == id && row.paid)
 }
 
-/// What the ledger says an order took of a good.
-fn moved(world: &World, id: OrderId, good: Good) -> i64 {
-    let last = last(world);
-    let (payments_from, stock_from) = watermarks(world);
-    let deltas: i64 =
-        match good {
-            Good::Credit(user) => {
-                let of = last.payment_movements.iter().filter(|m| {
-                    m.movement_id > payments_from && m.order_id == id && m.user_id == user
-                });
-                of.map(|m| m.delta).sum()
-            }
-            Good::Pieces(item) => {
-                let of = last.stock_movements.iter().filter(|m| {
-                    m.movement_id > stock_from && m.order_id == id && m.item_id == item
-                });
-                of.map(|m| m.delta).sum()
-            }
-        };
-    -deltas
-}
-
-fn asked(order: Option<&OrderRow>, good: Good) -> i64 {
-    let Some(order) = order else { return 0 };
-    match good {
-        Good::Credit(user) if user == order.user_id => order.total_cost,
-        Good::Credit(_) => 0,
-        Good::Pieces(item) => {
-            let lines = order.lines.iter().filter(|line| line.item_id == item);
-            lines.map(|line| line.quantity).sum()
-        }
-    }
-}
-
-/// Every good of the world.
-fn goods(world: &World) -> BTreeSet<Good> {
-    let last = last(world);
-    let mut goods = BTreeSet::new();
-    goods.extend(
-        world
-            .initial
-            .users
-            .iter()
-            .map(|row| Good::Credit(row.user_id)),
-    );
-    goods.extend(last.users.iter().map(|row| Good::Credit(row.user_id)));
-    goods.extend(
-        world
-            .initial
-            .items
-            .iter()
-            .map(|row| Good::Pieces(row.item_id)),
-    );
-    goods.extend(last.items.iter().map(|row| Good::Pieces(row.item_id)));
-    let (payments_from, stock_from) = watermarks(world);
-    let payments = last.payment_movements.iter();
-    let payments = payments.filter(|m| m.movement_id > payments_from);
-    goods.extend(payments.map(|m| Good::Credit(m.user_id)));
-    let stock = last.stock_movements.iter();
-    let stock = stock.filter(|m| m.movement_id > stock_from);
-    goods.extend(stock.map(|m| Good::Pieces(m.item_id)));
-    for attempt in &world.history.attempts {
-        // What was topped up, as its client was told, is there.
-        match (attempt.invoke.op, attempt.class()) {
-            (Op::AddFunds { user, .. } | Op::Pay { user, .. }, Class::Ok) => {
-                goods.insert(Good::Credit(user));
-            }
-            (Op::FindUser { user }, Class::Ok) => _ = goods.insert(Good::Credit(user)),
-            (Op::FindItem { item }, Class::Ok) => _ = goods.insert(Good::Pieces(item)),
-            (Op::AddStock { item, .. } | Op::SubtractStock { item, .. }, Class::Ok) => {
-                goods.insert(Good::Pieces(item));
-            }
-            _ => {}
-        }
-    }
-    for id in order_ids(world) {
-        if let Some(order) = ordered(world, id) {
-            goods.insert(Good::Credit(order.user_id));
-            goods.extend(order.lines.iter().map(|line| Good::Pieces(line.item_id)));
-        }
-    }
-    goods
-}
-
-fn order(world: &World, id: OrderId) -> Order {
-    let last = last(world);
-    let row = last.orders.iter().find(|row| row.order_id == id);
-    let ordered = ordered(world, id);
-    let was_paid = paid_before(world, id);
-    let attempts = &world.history.attempts;
-    let checkouts = attempts
-        .iter()
-        .filter(|attempt| matches!(attempt.invoke.op, Op::Checkout { order } if order == id));
-    let classes: Vec<Class> = checkouts
-        .map(|attempt| attempt.complete.as_ref().map_or(Class::Info, |c| c.class))
-        .collect();
-    let created = attempts.iter().any(|attempt| {
-        matches!(attempt.invoke.op, Op::CreateOrder { .. })
-            && attempt.value() == Some(Value::Created(id.0))
-    });
-    let goods = goods(world).into_iter().map(|good| {
-        let of = asked(ordered.as_ref(), good);
-        let before = if was_paid { of } else { 0 };
-        (good, before + moved(world, id, good), of)
-    });
-    Order {
-        class: class_of(&classes),
-        goods: goods.collect(),
-        paid: row.is_some_and(|row| row.paid),
-        paid_before: was_paid,
-        has_row: row.is_some(),
-        acknowledged: created
-            || was_paid
-            || is_told_of(world, id)
-            || world.initial.orders.iter().any(|row| row.order_id == id),
-        known: ordered.is_some(),
-    }
-}
-
-/// Somebody was told of a line in it, or read it.
-fn is_told_of(world: &World, id: OrderId) -> bool {
-    let attempts = world.history.attempts.iter();
-    let mut oks = attempts.filter(|attempt| attempt.class() == Class::Ok);
-    oks.any(|attempt| match attempt.invoke.op {
-        Op::AddItem { order, .. } | Op::FindOrder { order } => order == id,
-        _ => false,
-    })
-}
-
-/// Final = initial + top-ups − what the paid orders come to, and the ledger says the same.
-fn leaks(world: &World, good: Good) -> bool {
-    let last = last(world);
-    let (before, after) = match good {
-        Good::Credit(user) => (
-            world
-                .initial
-                .users
-                .iter()
-                .find(|row| row.user_id == user)
-                .map(|row| row.credit),
-            last.users
-                .iter()
-                .find(|row| row.user_id == user)
-                .map(|row| row.credit),
-        ),
-        Good::Pieces(item) => (
-            world
-                .initial
-                .items
-                .iter()
-                .find(|row| row.item_id == item)
-                .map(|row| row.stock),
-            last.items
-                .iter()
-                .find(|row| row.item_id == item)
-                .map(|row| row.stock),
-        ),
-    };
-    let Some(after) = after else { return true };
-    let (mut by_orders, mut by_ledger) = (0, 0);
-    for id in order_ids(world) {
-        let order = ordered(world, id);
-        let row = last.orders.iter().find(|row| row.order_id == id);
-        if row.is_some_and(|row| row.paid) && !paid_before(world, id) {
-            by_orders += asked(order.as_ref(), good);
-        }
-        by_ledger += moved(world, id, good);
-    }
-    let start = before.unwrap_or(0);
-    let mut possible = vec![0];
-    for (amount, class) in top_ups(world, good) {
-        possible = match class {
-            Class::Ok => possible.iter().map(|sum| sum + amount).collect(),
-            Class::Info => possible
-                .iter()
-                .flat_map(|sum| [*sum, sum + amount])
-                .collect(),
-            Class::Fail => possible,
-        };
-    }
-    !possible
-        .iter()
-        .any(|top_up| after == start + top_up - by_orders && after == start + top_up - by_ledger)
-}
-
-/// The logical operations that change a good outside orders: amount and class.
-fn top_ups(world: &World, good: Good) -> Vec<(i64, Class)> {
-    let attempts = &world.history.attempts;
-    let ids: BTreeSet<u64> = attempts.iter().map(|attempt| attempt.invoke.id).collect();
-    let mut found = Vec::new();
-    for id in ids {
-        let own: Vec<_> = attempts.iter().filter(|a| a.invoke.id == id).collect();
-        let amount = match (own[0].invoke.op, good) {
-            (Op::AddFunds { user, amount }, Good::Credit(of)) if user == of => amount.0,
-            (Op::Pay { user, amount }, Good::Credit(of)) if user == of => -amount.0,
-            (Op::AddStock { item, amount }, Good::Pieces(of)) if item == of => amount.0,
-            (Op::SubtractStock { item, amount }, Good::Pieces(of)) if item == of => -amount.0,
-            _ => continue,
-        };
-        let classes: Vec<Class> = own.iter().map(|attempt| attempt.class()).collect();
-        found.extend(class_of(&classes).map(|class| (amount, class)));
-    }
-    found
-}
-
-/// Every good, and what clients read that nobody else speaks of.
-fn read_goods(world: &World) -> BTreeSet<Good> {
-    let mut all = goods(world);
-    for attempt in &world.history.attempts {
-        match attempt.invoke.op {
-            Op::FindUser { user } => _ = all.insert(Good::Credit(user)),
-            Op::FindItem { item } => _ = all.insert(Good::Pieces(item)),
-            _ => {}
-        }
-    }
-    for read in &world.snapshots {
-        let users = read.users.iter().chain(&read.api.users);
-        all.extend(users.map(|row| Good::Credit(row.user_id)));
-        let items = read.items.iter().chain(&read.api.items);
-        all.extend(items.map(|row| Good::Pieces(row.item_id)));
-    }
-    all
-}
-
-/// Every read of a balance, ever.
-fn is_negative(world: &World, good: Good) -> bool {
-    let mut reads = Vec::new();
-    for attempt in &world.history.attempts {
-        match (attempt.invoke.op, attempt.value(), good) {
-            (Op::FindUser { user }, Some(Value::Credit(seen)), Good::Credit(of)) if user == of => {
-                reads.push(seen);
-            }
-            (Op::FindItem { item }, Some(Value::Stock(seen)), Good::Pieces(of)) if item == of => {
-                reads.push(seen);
-            }
-            _ => {}
-        }
-    }
-    let mut users = world.initial.users.clone();
-    let mut items = world.initial.items.clone();
-    for snapshot in &world.snapshots {
-        users.extend(snapshot.users.iter().chain(&snapshot.api.users));
-        items.extend(snapshot.items.iter().chain(&snapshot.api.items));
-    }
-    match good {
-        Good::Credit(of) => {
-            reads.extend(
-                users
-                    .iter()
-                    .filter(|row| row.user_id == of)
-                    .map(|row| row.credit),
-            );
-        }
-        Good::Pieces(of) => {
-            reads.extend(
-                items
-                    .iter()
-                    .filter(|row| row.item_id == of)
-                    .map(|row| row.stock),
-            );
-        }
-    }
-    reads.iter().any(|seen| *seen < 0)
-}
-
 /// Every order that was ever read.
 fn read_orders(world: &World) -> BTreeSet<OrderId> {
     let mut all = order_ids(world);
@@ -489,13 +165,6 @@ fn is_reverted(world: &World, id: OrderId) -> bool {
     })
 }
 
-fn subject(good: Good) -> String {
-    match good {
-        Good::Credit(user) => format!("User({user:?})"),
-        Good::Pieces(item) => format!("Item({item:?})"),
-    }
-}
-
 /// Whatever else the two rows on contents and on fresh reads find.
 fn contents_and_reads(
     world: &World,
@@ -518,6 +187,17 @@ fn contents_and_reads(
         if fresh::is_out_of_bounds(world, good, wrong) {
             subjects.insert((Label::Stale, subject(good), false));
         }
+    }
+}
+
+/// Whatever the nodes of the databases show to be wrong, at rest or not.
+fn of_nodes(world: &World, quiet: bool, subjects: &mut BTreeSet<(Label, String, bool)>) {
+    for (label, subject) in replicas::wrong(world, quiet) {
+        subjects.insert((label, subject, false));
+    }
+    for database in direct::split(world) {
+        let subject = format!("{:?}", Subject::Database(database));
+        subjects.insert((Label::SplitBrain, subject, false));
     }
 }
 
@@ -567,6 +247,7 @@ pub(super) fn rule(world: &World) -> Ruling {
     for subject in stuck(world) {
         subjects.insert((Label::Stuck, subject, !reads_agree(world)));
     }
+    of_nodes(world, quiet, &mut subjects);
     if !is_firm(world) {
         orders = orders
             .into_iter()
@@ -578,8 +259,7 @@ pub(super) fn rule(world: &World) -> Ruling {
             .collect();
     }
     let certain = orders.iter().any(|(_, _, suspected)| !suspected)
-        || subjects.iter().any(|(_, _, suspected)| !suspected)
-        || (quiet && is_firm(world) && api_differs(world));
+        || subjects.iter().any(|(_, _, suspected)| !suspected);
     let verdict = if certain {
         Verdict::Violation
     } else if !world.evidence.harness_errors.is_empty() {

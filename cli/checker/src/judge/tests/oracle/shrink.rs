@@ -38,6 +38,14 @@ fn candidates(world: &World) -> Vec<World> {
         _ = w.evidence.faults.remove(at)
     });
     without(world.snapshots.len(), &|w, at| _ = w.snapshots.remove(at));
+    without(world.evidence.split_brains.len(), &|w, at| {
+        _ = w.evidence.split_brains.remove(at)
+    });
+    let direct = world.evidence.direct_writes.as_ref();
+    without(direct.map_or(0, |direct| direct.writes.len()), &|w, at| {
+        let direct = w.evidence.direct_writes.as_mut();
+        _ = direct.map(|direct| direct.writes.remove(at));
+    });
     for n in 0..world.snapshots.len() {
         let snapshot = &world.snapshots[n];
         without(snapshot.orders.len(), &|w, at| {

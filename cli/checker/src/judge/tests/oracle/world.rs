@@ -18,6 +18,7 @@ use crate::{
 mod cart;
 mod mishap;
 mod mixup;
+mod nodes;
 
 const USERS: i64 = 3;
 const ITEMS: i64 = 3;
@@ -74,7 +75,7 @@ impl World {
             shop.read(&mut dice);
         }
         let mut world = shop.close(&mut dice);
-        let mishaps = dice.pick(&[0, 0, 1, 1, 1, 1, 2, 2, 3]);
+        let mishaps = dice.pick(&[0, 0, 0, 1, 1, 1, 2, 2, 3]);
         for _ in 0..mishaps {
             mishap::befall(&mut world, &mut dice);
         }
@@ -88,6 +89,15 @@ impl World {
         }
         if dice.percent(15) {
             mixup::befall(&mut world, &mut dice);
+        }
+        if dice.percent(18) {
+            nodes::befall(&mut world, &mut dice);
+        }
+        if dice.percent(12) {
+            nodes::write(&mut world, &mut dice);
+        }
+        if dice.percent(2) {
+            nodes::deny(&mut world, &mut dice);
         }
         if dice.percent(10) {
             mixup::plan_mix(&mut world, &mut dice);

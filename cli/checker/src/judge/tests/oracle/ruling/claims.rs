@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use protocol::{ItemId, OrderId, UserId};
 
-use super::{Good, asked, class_of, goods, is_whole_history, last, moved, paid_before};
+use super::{
+    balances::{Good, asked, goods, moved},
+    is_whole_history, last,
+    order::class_of,
+    paid_before,
+};
 use crate::{
     history::{Attempt, Op, Value},
     judge::tests::oracle::world::World,

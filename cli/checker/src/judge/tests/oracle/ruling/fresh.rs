@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use protocol::OrderId;
 
 use super::{
-    Good, asked,
-    claims::{self, operations, operations_of},
+    balances::{Good, asked, moved},
+    claims::{self, operations, operations_of, ordered},
     contents::{Saw, reads, saw},
-    is_whole_history, last, moved, order_ids, ordered, paid_before,
+    is_whole_history, last, order_ids, paid_before,
 };
 use crate::{
     history::{Op, Value},

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use protocol::db::Role;
-
+use super::replicas::leader;
 use crate::{
     evidence::{Aim, FaultEvidence, HeldUntil, PlannedFault},
     judge::tests::oracle::world::World,
     outcome::Class,
-    snapshot::{NodeView, Snapshot},
+    snapshot::Snapshot,
 };
 
 pub(super) fn belongs_together(world: &World) -> bool {
@@ -22,6 +21,12 @@ pub(super) fn belongs_together(world: &World) -> bool {
             .snapshots
             .iter()
             .all(|read| is_as_it_says(world, read))
+}
+
+/// Whether the plan knows a node as one of a database.
+pub(super) fn is_in_plan(world: &World, database: &str, node: &String) -> bool {
+    let nodes = world.planned.nodes.get(database);
+    nodes.is_some_and(|nodes| nodes.contains(node))
 }
 
 pub(super) fn are_of_one_run(world: &World) -> bool {
@@ -221,7 +226,18 @@ fn is_as_it_says(world: &World, read: &Snapshot) -> bool {
         ("payment", "account", read.users.len()),
         ("stock", "item", read.items.len()),
     ];
+    let counts = read.databases.iter().map(|view| view.nodes.len());
+    let own_names = read
+        .databases
+        .iter()
+        .flat_map(|view| &view.nodes)
+        .all(|node| {
+            let told = node.state.as_ref().map(|state| &state.name);
+            told.is_none_or(|told| *told == node.name)
+        });
     nodes == planned
+        && counts.sum::<usize>() == planned.len()
+        && own_names
         && read.sources.len() == 3
         && ["order", "payment", "stock"].iter().all(|name| {
             let source = read.sources.iter().find(|source| source.database == *name);
@@ -242,12 +258,6 @@ fn is_as_it_says(world: &World, read: &Snapshot) -> bool {
                 .all(|(_, table, rows)| counted(table) == Some(*rows))
         })
         && moved(world, read)
-}
-
-fn leader<'a>(read: &'a Snapshot, database: &str) -> Option<&'a NodeView> {
-    let view = read.databases.iter().find(|view| view.name == database)?;
-    let leads = |node: &&NodeView| node.state.as_ref().is_some_and(|s| s.role == Role::Primary);
-    view.nodes.iter().find(leads)
 }
 
 /// What was there before, and what came since.

@@ -216,7 +216,8 @@ pub(super) fn befall_reading(world: &mut World, dice: &mut Dice) {
     let both = dice.percent(70);
     let late = dice.percent(60);
     let settle = &mut world.evidence.settle;
-    match dice.roll(40) {
+    match dice.roll(41) {
+        15 => settle.missing.push("a task of stock".to_owned()),
         0 => settle.load_stopped = false,
         1 => settle.faults_healed = false,
         2 => settle.converged = false,
