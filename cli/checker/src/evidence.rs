@@ -10,7 +10,7 @@ pub use planned::{Aim, KindShare, Planned, PlannedFault};
 
 /// How many looks must agree on a role, a timeline or an identity. Nodes are not asked at one instant: in the middle of a
 /// failover, or just after a start, one look may put together what never was at the same time.
-pub(crate) const LOOKS_MIN: u32 = 2;
+pub const LOOKS_MIN: u32 = 2;
 
 /// Everything seen around one run. Times are microseconds on the history's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

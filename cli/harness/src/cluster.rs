@@ -14,6 +14,9 @@ use crate::event::Events;
 pub struct StackName(String);
 
 impl StackName {
+    /// Of a stack that nobody gave another name.
+    pub const DEFAULT: &str = "webshop";
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

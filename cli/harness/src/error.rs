@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use checker::evidence::LOOKS_MIN;
+
 use crate::{
     printable,
     scenario::{file::Mistake, place::Place},
@@ -137,7 +139,7 @@ pub enum Error {
     BadTarget { target: String, reason: String },
     #[error("`{target}` is nothing right now: {reason}")]
     NoTarget { target: String, reason: String },
-    #[error("SPLIT_BRAIN: {database} has several primaries: {nodes}", nodes = nodes.join(", "))]
+    #[error("{}", several_primaries(database, nodes, *looks))]
     SplitBrain {
         database: String,
         nodes: Vec<String>,
@@ -172,7 +174,25 @@ pub enum Error {
     Json(#[source] serde_json::Error),
 }
 
+/// What is certain has the name of the defect.
+fn several_primaries(database: &str, nodes: &[String], looks: u32) -> String {
+    let nodes = nodes.join(", ");
+    if looks >= LOOKS_MIN {
+        format!("SPLIT_BRAIN: {database} has several primaries: {nodes}")
+    } else {
+        format!(
+            "at one look {database} had several primaries ({nodes}), and the looks do not agree"
+        )
+    }
+}
+
 impl Error {
+    /// Whether it is two primaries of one database, as looks agree that it is certain.
+    #[must_use]
+    pub fn is_split_brain(&self) -> bool {
+        matches!(self, Self::SplitBrain { looks, .. } if *looks >= LOOKS_MIN)
+    }
+
     /// An engine call that failed; the engine's own "no space left" becomes its own variant.
     pub fn docker(action: impl Into<String>, source: bollard::errors::Error) -> Self {
         let action = action.into();

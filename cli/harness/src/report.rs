@@ -11,6 +11,7 @@ use std::{
 use checker::{Evidence, History, Judgement, Verdict, snapshot::DatabaseView};
 
 use crate::{
+    cluster::StackName,
     error::{Error, Result},
     printable,
     recorder::Happening,
@@ -105,7 +106,7 @@ impl Reported {
     /// [`Error::Run`]: its events are foreign.
     pub fn of(dir: &RunDir, judged: Judged) -> Result<Self> {
         Ok(Self {
-            run: PathBuf::from("runs").join(dir.name()),
+            run: from_here(dir.path()),
             judgement: judged.judgement,
             evidence: judged.evidence,
             plan: judged.plan,
@@ -153,10 +154,24 @@ impl Reported {
     /// Makes a run like it: the same scenario from the same seed. `None` where the scenario was not kept.
     #[must_use]
     pub fn again_command(&self) -> Option<String> {
-        let scenario = self.run.join(SCENARIO);
-        self.has_scenario
-            .then(|| format!("webshop run {} --seed {}", word(&scenario), self.plan.seed))
+        if !self.has_scenario {
+            return None;
+        }
+        let scenario = word(&self.run.join(SCENARIO));
+        let mut command = format!("webshop run {scenario} --seed {}", self.plan.seed);
+        let stack = &self.plan.stack.name;
+        if stack != StackName::DEFAULT {
+            command += &format!(" --stack {}", word(Path::new(stack)));
+        }
+        Some(command)
     }
+}
+
+/// A run's directory as it is found from where the program was started.
+fn from_here(run: &Path) -> PathBuf {
+    let here = std::env::current_dir().and_then(std::fs::canonicalize);
+    let below = here.ok().and_then(|here| run.strip_prefix(here).ok());
+    below.unwrap_or(run).to_owned()
 }
 
 /// A path as one word of a shell, whatever is in it.

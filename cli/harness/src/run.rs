@@ -154,6 +154,7 @@ async fn check(cluster: &Cluster, shape: Shape) -> Result<Prepared> {
     let agent = Agent::new(cluster);
     let scenario = shape.scenario.clone().on(&overview).to_yaml()?;
     let mut plan = Plan::new(shape, stack);
+    plan.settle = plan.settle.beside(overview.checkout_deadline());
     if plan.needs_failpoints() && !overview.has_failpoints() {
         return Err(Error::NoFailpoints {
             stack: cluster.stack.to_string(),

@@ -17,7 +17,7 @@ pub mod tags;
 pub mod validate;
 mod world;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use protocol::http::CHECKOUT_DEADLINE_S;
 use schemars::JsonSchema;
@@ -299,8 +299,11 @@ pub struct Settle {
 }
 
 impl Settle {
+    /// What the stack may take after the last checkout's deadline.
+    pub const AFTER_CHECKOUTS: Duration = Duration::from_secs(30);
     /// A checkout that began at the end of the load may take its deadline, and the stack half a minute after that.
-    pub const TIMEOUT_MIN: Span = Span::seconds(CHECKOUT_DEADLINE_S + 30);
+    pub const TIMEOUT_MIN: Span =
+        Span::seconds(CHECKOUT_DEADLINE_S + Self::AFTER_CHECKOUTS.as_secs());
     /// Two reads that are closer say nothing about rest.
     pub const STABLE_FOR_MIN: Span = Span::seconds(1);
 

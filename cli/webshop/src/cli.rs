@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use harness::cluster::StackName;
 use harness::engine::Endpoint;
 use harness::error::Error;
 use harness::printable;
@@ -70,7 +71,7 @@ pub(crate) struct Global {
         long,
         global = true,
         env = "WEBSHOP_STACK",
-        default_value = "webshop",
+        default_value = StackName::DEFAULT,
         value_name = "NAME",
         hide_env_values = true
     )]

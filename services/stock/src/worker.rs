@@ -52,12 +52,12 @@ impl LaneWorker for Worker {
     }
 }
 
-/// The planted bug: what was sold a moment ago becomes dearer.
+/// The planted bug: what was sold a moment ago becomes dearer, so soon that all is still before the final reads.
 async fn alter_price(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update item set price = price + 1 where item_id = (
              select item_id from stock_movement
-             where delta < 0 and recorded_at > clock_timestamp() - interval '1 second'
+             where delta < 0 and recorded_at > clock_timestamp() - interval '200 milliseconds'
              order by movement_id desc limit 1)",
     )
     .execute(tx)

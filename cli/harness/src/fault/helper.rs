@@ -49,6 +49,12 @@ pub(crate) struct Beside<'a> {
 }
 
 impl Helper {
+    /// The one in a container.
+    #[cfg(test)]
+    pub(super) fn known(id: &str) -> Self {
+        Self { id: id.to_owned() }
+    }
+
     /// Starts one in the network namespace of a container.
     pub(super) async fn in_network(cluster: &Cluster, beside: &Beside<'_>) -> Result<Self> {
         let network = format!("container:{}", beside.container);

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use checker::{
     sample,
     verdict::{Check, Judgement, VERSION, Verdict},
@@ -7,8 +9,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Broken, HTML, JUNIT, RESULT_SCHEMA, Reported, SUMMARY, annotations, append_summary, html,
-    junit_of, summary, testing, write,
+    Broken, HTML, JUNIT, RESULT_SCHEMA, Reported, SUMMARY, annotations, append_summary, from_here,
+    html, junit_of, summary, testing, write,
 };
 use crate::{error::Error, rundir::RunDir};
 
@@ -105,10 +107,9 @@ fn a_judged_run_is_read_back_and_its_reports_are_written() {
     assert_eq!(reported.judgement, sample::violation().judgement);
     assert_eq!(reported.databases.len(), 3);
     assert!(reported.events.is_empty());
-    assert_eq!(
-        reported.verify_command(),
-        "webshop verify runs/19700101-000000-kill"
-    );
+    let words = shlex::split(&reported.verify_command()).unwrap();
+    assert_eq!(words[..2], ["webshop", "verify"]);
+    assert_eq!(std::path::Path::new(&words[2]), dir.path());
     let page = write(&dir, &reported).unwrap();
     assert_eq!(page, dir.path().join(HTML));
     for file in [JUNIT, SUMMARY, HTML] {
@@ -166,12 +167,37 @@ fn a_run_is_repeated_from_the_scenario_that_is_kept_beside_it() {
     dir.write_text(crate::rundir::SCENARIO, "version: 1\n")
         .unwrap();
     let with = Reported::load(&dir).unwrap();
-    let command = format!(
-        "webshop run runs/19700101-000000-kill/scenario.yaml --seed {}",
-        with.plan.seed
-    );
+    let command = with.again_command().unwrap();
     assert!(super::html(&with).contains(&command));
-    assert_eq!(with.again_command(), Some(command));
+    let seed = with.plan.seed.to_string();
+    let words = shlex::split(&command).unwrap();
+    let [program, run, file, rest @ ..] = words.as_slice() else {
+        panic!("{words:?}");
+    };
+    assert_eq!([program, run], ["webshop", "run"]);
+    assert!(std::path::Path::new(file).is_file(), "{file}");
+    assert_eq!(rest, ["--seed", &seed]);
+}
+
+#[test]
+fn a_run_of_another_stack_is_repeated_on_that_one() {
+    let mut run = Reported {
+        has_scenario: true,
+        ..testing::pass()
+    };
+    run.plan.stack.name = "webshop-two".to_owned();
+    let command = run.again_command().unwrap();
+    assert!(command.ends_with(" --stack webshop-two"), "{command}");
+}
+
+#[test]
+fn a_runs_directory_is_named_from_where_the_program_was_started() {
+    let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+    assert_eq!(from_here(&here.join("runs/x")), PathBuf::from("runs/x"));
+    assert_eq!(
+        from_here("/elsewhere/x".as_ref()),
+        PathBuf::from("/elsewhere/x")
+    );
 }
 
 #[test]

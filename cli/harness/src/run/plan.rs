@@ -167,6 +167,19 @@ pub struct SettlePlan {
     pub stable_ms: u64,
 }
 
+impl SettlePlan {
+    /// The same on a stack whose checkouts may take so long: what is slow there is not stuck.
+    #[must_use]
+    pub fn beside(self, checkout_deadline: Duration) -> Self {
+        let least = checkout_deadline.saturating_add(Settle::AFTER_CHECKOUTS);
+        let least_ms = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            timeout_ms: self.timeout_ms.max(least_ms),
+            ..self
+        }
+    }
+}
+
 impl Default for SettlePlan {
     fn default() -> Self {
         Self {
@@ -308,5 +321,18 @@ mod tests {
             old.check().unwrap_err(),
             "a plan of version 1; this program reads version 2"
         );
+    }
+
+    #[test]
+    fn a_stack_whose_checkouts_may_take_long_has_longer_to_settle() {
+        let plan = SettlePlan {
+            timeout_ms: 60_000,
+            stable_ms: 1_000,
+        };
+        for (deadline_s, timeout_ms) in [(10, 60_000), (30, 60_000), (31, 61_000), (120, 150_000)] {
+            let beside = plan.beside(Duration::from_secs(deadline_s));
+            assert_eq!(beside.timeout_ms, timeout_ms);
+            assert_eq!(beside.stable_ms, 1_000);
+        }
     }
 }

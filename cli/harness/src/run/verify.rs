@@ -19,6 +19,7 @@ use crate::{
     printable,
     recorder::unix_ms,
     rundir::RunDir,
+    scenario::Settle,
     settle::{Load, settle},
     snapshot::{self, Sample},
     stack::overview::Overview,
@@ -88,7 +89,10 @@ async fn settle_and_judge(cluster: &Cluster, dir: &RunDir, options: Options) -> 
     };
     phase("settle");
     let load = Load::of_history(&recorded.history, &held);
-    recorded.evidence.settle = settle(cluster, &agent, load, options.settle).await?;
+    let least = overview
+        .checkout_deadline()
+        .saturating_add(Settle::AFTER_CHECKOUTS);
+    recorded.evidence.settle = settle(cluster, &agent, load, options.settle.max(least)).await?;
     heal(&mut recorded);
     phase("verify");
     if let Some(initial) = recorded.initial.take() {

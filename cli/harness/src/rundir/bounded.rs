@@ -8,18 +8,27 @@ use std::{
     path::Path,
 };
 
-use nix::fcntl::OFlag;
+use nix::{errno::Errno, fcntl::OFlag};
 
 /// How much is read at once, in bytes.
 pub(super) const READ_AT_ONCE: usize = 1 << 20;
 
-/// The file, where it is there and a regular one.
+/// The file, where it is there, a regular one and no link to one.
 ///
 /// # Errors
-/// It is a pipe, a device or a directory, or cannot be opened.
+/// It is a link, a pipe, a device or a directory, or cannot be opened.
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
+    match open_with(path, OFlag::O_NOFOLLOW) {
+        Err(error) if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
+            Err(invalid("it is a link".to_owned()))
+        }
+        opened => opened,
+    }
+}
+
+fn open_with(path: &Path, flags: OFlag) -> io::Result<Option<File>> {
     // A pipe is opened at once and refused then, instead of waited for.
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits())
@@ -39,10 +48,20 @@ pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
 ///
 /// # Errors
 /// It has more than `bytes_max`, or as [`open`].
-pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-    let Some(file) = open(path)? else {
-        return Ok(None);
-    };
+pub(super) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    open(path)?.map(|file| whole(file, bytes_max)).transpose()
+}
+
+/// As [`read`], of a file that somebody named: it may be a link.
+///
+/// # Errors
+/// It has more than `bytes_max`, is no regular file, or cannot be opened.
+pub(crate) fn read_named(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = open_with(path, OFlag::empty())?;
+    file.map(|file| whole(file, bytes_max)).transpose()
+}
+
+fn whole(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     if length > bytes_max {
         return Err(too_large("the file", bytes_max));
@@ -53,7 +72,7 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     if bytes.len() as u64 > bytes_max {
         return Err(too_large("the file", bytes_max));
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// A file line by line.

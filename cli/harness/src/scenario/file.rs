@@ -73,7 +73,7 @@ impl Scenario {
                 hint: None,
             }],
         };
-        let bytes = bounded::read(path, FILE_MAX).map_err(|source| match source.kind() {
+        let bytes = bounded::read_named(path, FILE_MAX).map_err(|source| match source.kind() {
             // Too large, or no regular file: the file that was given is wrong, not this machine.
             std::io::ErrorKind::InvalidData => unfit(source.to_string()),
             _ => failed(source),

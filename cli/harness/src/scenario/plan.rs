@@ -107,9 +107,9 @@ impl Scenario {
         let least = Budgets::default();
         Budgets {
             ok_checkouts_min: evidence.min_ok_checkouts.unwrap_or(least.ok_checkouts_min),
-            // A PASS needs some on both sides, whatever the file says.
+            // A PASS needs some before, during and after, whatever the file says.
             ok_before_min: evidence.min_ok_before.unwrap_or(least.ok_before_min).max(1),
-            ok_during_min: evidence.min_ok_during.unwrap_or(least.ok_during_min),
+            ok_during_min: evidence.min_ok_during.unwrap_or(least.ok_during_min).max(1),
             ok_after_min: evidence.min_ok_after.unwrap_or(least.ok_after_min).max(1),
             unknown_ratio_max: evidence
                 .max_unknown_ratio

@@ -58,6 +58,8 @@ enum Fate {
     Full,
     /// Nobody looks, and everything is taken.
     Kept,
+    /// There is no such stream at all.
+    Absent,
 }
 
 impl Fate {
@@ -69,22 +71,32 @@ impl Fate {
                 Ok(writer.into())
             }
             Self::Full => Ok(File::options().write(true).open("/dev/full")?.into()),
-            Self::Kept => Ok(Stdio::null()),
+            Self::Kept | Self::Absent => Ok(Stdio::null()),
+        }
+    }
+
+    /// What a shell writes to have it so.
+    fn closing(self, stream: &'static str) -> &'static str {
+        match self {
+            Self::Absent => stream,
+            Self::Gone | Self::Full | Self::Kept => "",
         }
     }
 }
 
 /// Of stdout and stderr.
-const FATES: [(&str, Fate, Fate); 4] = [
-    ("stdout closed", Fate::Gone, Fate::Kept),
-    ("stderr closed", Fate::Kept, Fate::Gone),
-    ("both closed", Fate::Gone, Fate::Gone),
+const FATES: [(&str, Fate, Fate); 5] = [
+    ("nobody reading stdout", Fate::Gone, Fate::Kept),
+    ("nobody reading stderr", Fate::Kept, Fate::Gone),
+    ("nobody reading either", Fate::Gone, Fate::Gone),
+    ("both closed", Fate::Absent, Fate::Absent),
     ("both full", Fate::Full, Fate::Full),
 ];
 
 /// This very program. Its path may hold another one by now, or none: a build puts a new file there.
 fn this_program() -> Result<PathBuf> {
-    let running = PathBuf::from("/proc/self/exe");
+    // Not `/proc/self`: a shell starts it.
+    let running = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
     if running.exists() {
         return Ok(running);
     }
@@ -115,8 +127,12 @@ pub(super) async fn judge(
     let mut last = None;
     for arguments in judges {
         for (fate, stdout, stderr) in FATES {
-            let mut judge = Command::new(this_program()?);
+            // Only a shell can start a program whose streams are closed.
+            let (out, err) = (stdout.closing(" 1>&-"), stderr.closing(" 2>&-"));
+            let mut judge = Command::new("/bin/sh");
             judge
+                .args(["-c", &format!("exec \"$0\" \"$@\"{out}{err}")])
+                .arg(this_program()?)
                 .args(["--stack", cluster.stack.as_str(), "--project-dir"])
                 .arg(project.root())
                 .args(arguments)

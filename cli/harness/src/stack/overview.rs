@@ -8,6 +8,7 @@ use bollard::models::{
     Service, ServiceUpdateStatusStateEnum, Task, TaskSpecContainerSpec, TaskState,
 };
 use bollard::query_parameters::{ListServicesOptions, ListTasksOptions};
+use protocol::http::CHECKOUT_DEADLINE_S;
 use serde::Serialize;
 use tokio::net::TcpStream;
 
@@ -50,6 +51,9 @@ pub struct ServiceView {
     pub profile: Option<Profile>,
     #[serde(skip)]
     pub(super) last_run: Option<String>,
+    /// How long its checkouts may take, in seconds, where it is told so.
+    #[serde(skip)]
+    checkout_deadline_s: Option<u64>,
     #[serde(skip)]
     updating: bool,
 }
@@ -127,6 +131,16 @@ impl Overview {
             });
         }
         Ok(overview)
+    }
+
+    /// How long a checkout may take.
+    #[must_use]
+    pub fn checkout_deadline(&self) -> Duration {
+        let told = self
+            .services
+            .iter()
+            .filter_map(|service| service.checkout_deadline_s);
+        Duration::from_secs(told.max().unwrap_or(CHECKOUT_DEADLINE_S))
     }
 
     /// A service by its name in the stack file.
@@ -215,6 +229,11 @@ impl TaskView {
     }
 }
 
+fn checkout_deadline_s(environment: &[String]) -> Option<u64> {
+    let mut values = environment.iter();
+    values.find_map(|value| value.strip_prefix("CHECKOUT_DEADLINE=")?.parse().ok())
+}
+
 fn service_view(cluster: &Cluster, id: String, service: Service, tasks: Vec<Task>) -> ServiceView {
     let spec = service.spec.unwrap_or_default();
     let labels = spec.labels.unwrap_or_default();
@@ -240,6 +259,9 @@ fn service_view(cluster: &Cluster, id: String, service: Service, tasks: Vec<Task
     let stale = |task: &TaskView| task.is_running() && !task.current;
     let status = service.service_status.unwrap_or_default();
     let update = service.update_status.and_then(|update| update.state);
+    let environment = wanted_container
+        .as_ref()
+        .and_then(|container| container.env.clone());
     ServiceView {
         id,
         kind: labels.get(KIND_LABEL).cloned().unwrap_or_default(),
@@ -264,6 +286,7 @@ fn service_view(cluster: &Cluster, id: String, service: Service, tasks: Vec<Task
             .get(PROFILE_LABEL)
             .and_then(|name| Profile::from_name(name)),
         last_run: labels.get(LAST_RUN_LABEL).cloned(),
+        checkout_deadline_s: checkout_deadline_s(&environment.unwrap_or_default()),
         updating: update == Some(ServiceUpdateStatusStateEnum::UPDATING) || tasks.iter().any(stale),
         name,
         tasks,

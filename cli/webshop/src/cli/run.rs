@@ -90,7 +90,8 @@ Examples:
 Exit codes:
   with --verify, the verdict's
   0 without it: every fault was seen to take effect; nothing was judged
-  1 a database had two primaries    2 a fault was not seen to take effect
+  1 a target was looked up, and two looks met two primaries of a database
+  2 a fault was not seen to take effect, or not for as long as planned
   4 Docker or the stack failed"
 )]
 pub(crate) struct ChaosArgs {
@@ -236,7 +237,8 @@ impl<T: Quantity> FromStr for Amount<T> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChaosCommand {
-    /// Heal every fault of the stack, whoever left it
+    /// Heal every fault of the stack, whoever left it: what a helper, a pause, a quota, an armed failpoint or a full volume
+    /// tells of
     Clear,
 }
 
@@ -262,8 +264,8 @@ Exit codes:
   A reader that goes away, a full disk or a report that cannot be written
   changes none of them.
 
-Where an answer was no proof, the verdict is UNKNOWN, and its first line says
-what to look at:
+Where an answer was no proof, the verdict is UNKNOWN, and the lines with `- `
+above it say what to look at:
   NAME: held 1.2 of 15 s
       somebody or something ended that fault early: find out who, run again
   a fault is left: …
@@ -286,7 +288,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, conflicts_with_all = ["offline", "order"])]
     pub(crate) again: bool,
 
-    /// How long the stack may take to settle, a checkout's own deadline and 30 s at least [default: as the run's plan says]
+    /// How long the stack may take to settle before final reads are taken: at least 60s, and 30s more than a checkout may take [default: as the run's plan says]
     #[arg(long, value_name = "DURATION", value_parser = settle_timeout)]
     pub(crate) settle_timeout: Option<Duration>,
 

@@ -19,7 +19,14 @@ Examples:
   webshop run nightly-random --until-fail
 
 Tags:
-  ci   db,broker (one of them)   db+ci (both)   !nightly (not)")]
+  ci   db,broker (one of them)   db+ci (both)   !nightly (not)
+
+Exit codes:
+  0 PASS   1 VIOLATION   2 UNKNOWN: too little evidence
+  3 SLO: over a budget   4 HARNESS: Docker or the stack failed
+  64 wrong usage, or a scenario that cannot work
+  130/143 interrupted, by Ctrl-C/SIGTERM
+  Of several scenarios the worst, in the order 1, 4, 2, 3, 0")]
 pub(crate) struct RunArgs {
     /// Files, directories, or names of the project's own scenarios
     #[arg(required = true, value_name = "FILE|DIR|NAME")]

@@ -8,7 +8,7 @@ use super::Format;
 /// its right name, and that a healthy build passes.
 ///
 /// Each build gets a small stack of its own, named after --stack, which is removed afterwards. All of them
-/// take about a quarter of an hour on two cores.
+/// take about twenty minutes on two cores.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -19,7 +19,8 @@ Examples:
 Exit codes:
   0 every bug was caught, and the healthy builds passed
   1 one was not: do not trust a verdict of this build
-  4 a stack could not be brought up or judged")]
+  4 a stack could not be brought up or judged
+  64 wrong usage    130/143 interrupted, by Ctrl-C/SIGTERM")]
 pub(crate) struct SelftestArgs {
     /// Only these [default: all]
     #[arg(value_name = "MUTANT")]

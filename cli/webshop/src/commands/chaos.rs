@@ -68,7 +68,16 @@ pub(crate) async fn run(args: Box<ChaosArgs>, session: Session) -> anyhow::Resul
 
 fn split(session: &Session, error: &Error) -> Exit {
     session.printer.error(&printable::lines(&error.to_string()));
-    Exit::Violation
+    split_exit(error)
+}
+
+/// One look may meet a node in the middle of its change of roles.
+fn split_exit(error: &Error) -> Exit {
+    if error.is_split_brain() {
+        Exit::Violation
+    } else {
+        Exit::Unknown
+    }
 }
 
 /// Refuses what no scenario file may say: the run could not be repeated from its own.

@@ -105,7 +105,8 @@ fn worst(outcomes: &[Outcome], left: Option<&Error>) -> Verdict {
 fn broke_off(error: &anyhow::Error) -> Option<Verdict> {
     match error.downcast_ref::<Error>() {
         Some(known) if known.kind() == Kind::Interrupted => None,
-        Some(Error::SplitBrain { .. }) => Some(Verdict::Violation),
+        Some(split) if split.is_split_brain() => Some(Verdict::Violation),
+        Some(Error::SplitBrain { .. }) => Some(Verdict::Unknown),
         Some(_) | None => Some(Verdict::Harness),
     }
 }
@@ -376,12 +377,13 @@ mod tests {
         ] {
             assert_eq!(broke_off(&error), Some(Verdict::Harness), "{error:#}");
         }
-        let split = Error::SplitBrain {
+        let split = |looks| Error::SplitBrain {
             database: "stock".to_owned(),
             nodes: Vec::new(),
-            looks: 2,
+            looks,
         };
-        assert_eq!(broke_off(&split.into()), Some(Verdict::Violation));
+        assert_eq!(broke_off(&split(2).into()), Some(Verdict::Violation));
+        assert_eq!(broke_off(&split(1).into()), Some(Verdict::Unknown));
         assert_eq!(broke_off(&Error::Interrupted.into()), None);
     }
 

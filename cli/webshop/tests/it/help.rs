@@ -38,6 +38,7 @@ fn every_command_explains_itself() {
         "bench",
         "report",
         "history",
+        "doctor",
         "completions",
     ] {
         insta::assert_snapshot!(command, help(&[command]));

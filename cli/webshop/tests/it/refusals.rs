@@ -35,6 +35,16 @@ fn wrong_usage_is_64_and_not_a_verdict() {
 }
 
 #[test]
+fn a_settling_that_no_slow_checkout_would_outlive_is_refused() {
+    let told = shown(&["verify", "--settle-timeout", "59s"]);
+    assert!(told.starts_with("exit 64\n"), "{told}");
+    assert!(told.contains("`59s` is too short: at least 60s"), "{told}");
+    // Long enough: what is missing then is a run, or an engine.
+    let told = shown(&["verify", "/nowhere", "--settle-timeout", "60s"]);
+    assert!(!told.contains("too short"), "{told}");
+}
+
+#[test]
 fn without_an_engine_every_command_says_so_with_a_hint() {
     let expected = shown(&["ps"]);
     insta::assert_snapshot!("no_engine", expected);

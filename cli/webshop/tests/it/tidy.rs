@@ -151,6 +151,24 @@ fn no_file_outgrows_a_readers_patience() {
     }
 }
 
+/// What a client is answered saw all that was acknowledged before it asked. Only decisions that a later step confirms may
+/// read otherwise.
+#[test]
+fn no_answer_to_a_client_is_read_lately() {
+    let services =
+        ["order", "payment", "stock"].map(|name| root().join("services").join(name).join("src"));
+    let mut fresh = 0;
+    for path in sources() {
+        let in_http = path.iter().any(|part| part == "http" || part == "http.rs");
+        if in_http && services.iter().any(|service| path.starts_with(service)) {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("read_lately"), "{}", path.display());
+            fresh += text.matches(" = read(&").count();
+        }
+    }
+    assert_eq!(fresh, 3, "orders, users and items are found by `read` each");
+}
+
 #[test]
 fn every_file_is_named_after_what_it_owns() {
     for path in sources() {

@@ -329,6 +329,24 @@ mod tests {
     }
 
     #[test]
+    fn writes_that_are_there_without_evidence_are_a_gap_where_they_are_many() {
+        // The node's own writes are 24 s apart, the first from the last.
+        for (many, verdict) in [(8 + 24, Verdict::Pass), (8 + 25, Verdict::Unknown)] {
+            let mut case = legal();
+            for read in &mut case.snapshots {
+                let rows = read.direct_writes.as_mut().unwrap();
+                let first = rows.iter().find(|row| row.node == "stock-db-0").unwrap();
+                let first = first.clone();
+                rows.extend((1..=many).map(|nth| DirectRow {
+                    sent_us: first.sent_us + nth,
+                    ..first.clone()
+                }));
+            }
+            assert_eq!(case.judge().verdict, verdict, "{many}");
+        }
+    }
+
+    #[test]
     fn a_write_that_the_first_read_alone_lacks_is_undecided() {
         let mut case = legal();
         drop(case.snapshots[0].direct_writes.as_mut().unwrap().pop());

@@ -155,7 +155,11 @@ mod tests {
     /// What is done to a run that is otherwise legal, and what is said of it.
     type Forgery = (fn(&mut Case), &'static str);
 
-    const FORGERIES: [Forgery; 22] = [
+    const FORGERIES: [Forgery; 23] = [
+        (
+            |case| case.evidence.faults[0].writable_us = Some(9_999_999),
+            "kill stock-db-primary: its database had a new primary before it was injected",
+        ),
         (
             |case| {
                 let name = "pause redis".to_owned();

@@ -1,5 +1,7 @@
 //! Where nodes were to be written to straight, every one of them was, all the time that it was there.
 
+use std::collections::{BTreeMap, HashSet};
+
 use crate::{
     evidence::{DirectWrite, DirectWrites, GapCause, WriterGap},
     explain::seconds,
@@ -8,6 +10,9 @@ use crate::{
 
 /// How far the wall clock of a node may be from that of the run, in microseconds.
 const ASIDE_US: i64 = 1_000_000;
+/// How many writes of a node may be there that it acknowledged to nobody, besides one in each second: a writer gives one up
+/// after 2 s, and loses one with each connection.
+const UNACKNOWLEDGED_MAX: u64 = 8;
 
 /// What nobody can say of the nodes' own acknowledgements.
 pub(super) fn gaps(run: &Run<'_>) -> Vec<String> {
@@ -24,6 +29,7 @@ pub(super) fn gaps(run: &Run<'_>) -> Vec<String> {
     let unwritten = unwritten.map(|node| format!("no direct writer ever began beside {node}"));
     let mut reasons: Vec<String> = unwritten.chain(direct.gaps.iter().map(told)).collect();
     reasons.extend(strange(run, direct));
+    reasons.extend(unheard(run, direct));
     for database in run.planned.nodes.keys() {
         let writes = direct.writes.iter();
         let writes: Vec<_> = writes.filter(|write| write.database == *database).collect();
@@ -59,6 +65,36 @@ fn strange(run: &Run<'_>, direct: &DirectWrites) -> Option<String> {
             format!("a direct write of {node} was acknowledged before it was sent")
         })
     })
+}
+
+/// The nodes of which so many writes are on the primary without any evidence that a part of the evidence must be missing.
+fn unheard(run: &Run<'_>, direct: &DirectWrites) -> Vec<String> {
+    let rows = run
+        .snapshots
+        .last()
+        .and_then(|last| last.direct_writes.as_ref());
+    let names = direct.writes.iter();
+    let names = names.map(|write| (write.database.as_str(), write.node.as_str(), write.sent_us));
+    let acknowledged: HashSet<_> = names.collect();
+    let mut nodes: BTreeMap<(&str, &str), Vec<i64>> = BTreeMap::new();
+    for row in rows.into_iter().flatten() {
+        let of = nodes.entry((&row.database, &row.node)).or_default();
+        of.push(row.sent_us);
+    }
+    let told = nodes.into_iter().filter_map(|((database, node), sent)| {
+        let (first, last) = (sent.iter().min()?, sent.iter().max()?);
+        let seconds = last.abs_diff(*first) / 1_000_000;
+        let mut odd = sent.clone();
+        odd.retain(|sent_us| !acknowledged.contains(&(database, node, *sent_us)));
+        (odd.len() as u64 > UNACKNOWLEDGED_MAX.saturating_add(seconds)).then(|| {
+            format!(
+                "the primary has {} direct writes of {node}, and there is no evidence of {} of them",
+                sent.len(),
+                odd.len()
+            )
+        })
+    });
+    told.collect()
 }
 
 /// Whether nothing was acknowledged before the first fault, or after the last healing.

@@ -139,3 +139,16 @@ async fn a_look_without_an_answer_is_neither_here_nor_gone(
     let (_server, cluster) = engine(status, body).await;
     on(Means::Frozen).look(&cluster).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn a_helper_that_has_ended_holds_no_fault_any_more() {
+    let helper = Helper::known("c1");
+    let (_server, cluster) = engine(200, ended()).await;
+    assert_eq!(
+        ask(&cluster, &helper, "look").await.unwrap(),
+        Told::Gone(Ended::Helper)
+    );
+    // One that runs and does not answer is neither here nor gone.
+    let (_server, cluster) = engine(200, runs(false, 0)).await;
+    ask(&cluster, &helper, "look").await.unwrap_err();
+}

@@ -208,9 +208,9 @@ pub const MUTANTS: [Mutant; 26] = [
     },
 ];
 
-/// Those of a quick test: one for each way to be wrong that a sum over all balances can miss.
+/// Those of a quick test: one for each way to be wrong that a sum over all balances can miss, the first with every judge unread.
 pub const QUICK: [&str; 4] = [
-    "skip-stock-dedup",
+    "stdout-gone",
     "acknowledge-before-commit",
     "forget-compensation",
     "forget-add-item",

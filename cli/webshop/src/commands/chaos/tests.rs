@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use checker::evidence::Expected;
 use clap::Parser as _;
 use harness::Project;
 use harness::scenario::{Scenario, suite};
@@ -149,4 +150,43 @@ fn what_was_not_judged_exits_by_what_was_seen_alone() {
     let broken: std::io::Error = std::io::ErrorKind::BrokenPipe.into();
     evidence.harness_errors.push(broken.to_string());
     assert_eq!(exit(&evidence), Exit::Harness);
+}
+
+#[test]
+fn two_primaries_are_a_violation_where_two_looks_agree_and_a_fault_without_effect_is_unknown() {
+    let seen = |looks| SplitBrain {
+        database: "stock".to_owned(),
+        nodes: vec!["stock-db-0".to_owned(), "stock-db-1".to_owned()],
+        at_us: 1,
+        looks,
+    };
+    let met = |looks| Error::SplitBrain {
+        database: "stock".to_owned(),
+        nodes: seen(looks).nodes,
+        looks,
+    };
+    for (looks, code) in [(1, Exit::Unknown), (2, Exit::Violation)] {
+        assert_eq!(split_exit(&met(looks)), code);
+    }
+    let mut evidence = Evidence::default();
+    evidence.split_brains.push(seen(1));
+    assert_eq!(exit(&evidence), Exit::Pass);
+    evidence.faults.push(FaultEvidence {
+        place: 0,
+        name: "kill redis".to_owned(),
+        target: "redis".to_owned(),
+        injected_us: Some(1),
+        effective_us: None,
+        seen: Vec::new(),
+        missing: Vec::new(),
+        healed_us: None,
+        held: None,
+        writable_us: None,
+        expected: Expected::default(),
+    });
+    assert_eq!(exit(&evidence), Exit::Unknown);
+    evidence.harness_errors.push("no engine".to_owned());
+    assert_eq!(exit(&evidence), Exit::Harness);
+    evidence.split_brains.push(seen(2));
+    assert_eq!(exit(&evidence), Exit::Violation);
 }

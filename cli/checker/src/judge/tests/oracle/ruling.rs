@@ -24,6 +24,7 @@ mod replicas;
 mod rest;
 
 use balances::{Good, goods, is_negative, leaks, read_goods, subject};
+use claims::operations_of;
 use footing::{is_firm, is_read_too_early};
 use order::order;
 use rest::{is_earned, is_quiescent, reads_agree, stuck};
@@ -81,7 +82,6 @@ fn order_ids(world: &World) -> BTreeSet<OrderId> {
     for attempt in &world.history.attempts {
         match (attempt.invoke.op, attempt.value()) {
             (Op::Checkout { order }, _) => _ = ids.insert(order),
-            (Op::CreateOrder { .. }, Some(Value::Created(id))) => _ = ids.insert(OrderId(id)),
             (Op::AddItem { order, .. }, _) if attempt.class() != Class::Fail => {
                 ids.insert(order);
             }
@@ -89,6 +89,8 @@ fn order_ids(world: &World) -> BTreeSet<OrderId> {
             _ => {}
         }
     }
+    let creates = operations_of(world, |op| matches!(op, Op::CreateOrder { .. }));
+    ids.extend(creates.iter().filter_map(|it| it.made().map(OrderId)));
     let (from, stock_from) = watermarks(world);
     let payments = last.payment_movements.iter();
     ids.extend(

@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use protocol::{ItemId, OrderId, UserId};
 
-use super::{claims::ordered, last, order::class_of, order_ids, paid_before, watermarks};
+use super::{
+    claims::{operations, ordered},
+    last,
+    order::class_of,
+    order_ids, paid_before, watermarks,
+};
 use crate::{
     history::{Op, Value},
     judge::tests::oracle::world::World,
@@ -91,6 +96,14 @@ pub(super) fn goods(world: &World) -> BTreeSet<Good> {
             (Op::AddStock { item, .. } | Op::SubtractStock { item, .. }, Class::Ok) => {
                 goods.insert(Good::Pieces(item));
             }
+            _ => {}
+        }
+    }
+    // What was made, as its client was told, is there too.
+    for it in operations(world) {
+        match (it.op, it.made()) {
+            (Op::CreateUser, Some(id)) => _ = goods.insert(Good::Credit(UserId(id))),
+            (Op::CreateItem { .. }, Some(id)) => _ = goods.insert(Good::Pieces(ItemId(id))),
             _ => {}
         }
     }

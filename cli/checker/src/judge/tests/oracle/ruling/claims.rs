@@ -13,7 +13,7 @@ use super::{
 use crate::{
     history::{Attempt, Op, Value},
     judge::tests::oracle::world::World,
-    outcome::Class,
+    outcome::{Broken, Class},
     snapshot::{OrderLine, OrderRow},
     verdict::Label,
 };
@@ -30,9 +30,15 @@ impl Logical<'_> {
         class_of(&classes).unwrap()
     }
 
+    /// Never, where no attempt left.
     pub(super) fn sent(&self) -> u64 {
-        let sent = self.own.iter().map(|attempt| attempt.invoke.sent_us);
-        sent.min().unwrap()
+        let left = self.own.iter().filter(|attempt| {
+            let complete = attempt.complete.as_ref();
+            complete.is_none_or(|complete| complete.broken != Some(Broken::NotSent))
+        });
+        left.map(|attempt| attempt.invoke.sent_us)
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     pub(super) fn acked(&self) -> Option<u64> {
@@ -41,10 +47,17 @@ impl Logical<'_> {
     }
 
     pub(super) fn made(&self) -> Option<i64> {
-        self.own.iter().find_map(|attempt| match attempt.value() {
+        self.all_made().first().copied()
+    }
+
+    /// The ids of all answers, in their order.
+    pub(super) fn all_made(&self) -> Vec<i64> {
+        let values = self.own.iter().map(|attempt| attempt.value());
+        let ids = values.filter_map(|value| match value {
             Some(Value::Created(id)) => Some(id),
             _ => None,
-        })
+        });
+        ids.collect()
     }
 }
 

@@ -219,7 +219,18 @@ pub(super) fn given_twice(world: &World) -> BTreeSet<String> {
             .iter()
             .map(|row| format!("Item({:?})", row.item_id)),
     );
+    let mut two_of_one: BTreeSet<String> = BTreeSet::new();
     for it in operations(world) {
+        let told = it.all_made();
+        let name = |id: i64| match it.op {
+            Op::CreateOrder { .. } => Some(format!("Order({:?})", OrderId(id))),
+            Op::CreateUser => Some(format!("User({:?})", UserId(id))),
+            Op::CreateItem { .. } => Some(format!("Item({:?})", ItemId(id))),
+            _ => None,
+        };
+        if told.iter().any(|id| *id != told[0]) {
+            two_of_one.extend(name(told[0]));
+        }
         match (it.op, it.made()) {
             (Op::CreateOrder { .. }, Some(id)) => given.push(format!("Order({:?})", OrderId(id))),
             (Op::CreateUser, Some(id)) => given.push(format!("User({:?})", UserId(id))),
@@ -230,5 +241,5 @@ pub(super) fn given_twice(world: &World) -> BTreeSet<String> {
     let twice = given
         .iter()
         .filter(|id| before.contains(*id) || given.iter().filter(|other| other == id).count() > 1);
-    twice.cloned().collect()
+    twice.cloned().chain(two_of_one).collect()
 }

@@ -77,6 +77,7 @@ pub(super) fn is_whole(world: &World) -> bool {
     let mut planned = world.planned.nodes.values().flatten();
     planned.all(|node| direct.begun.contains(node))
         && direct.gaps.is_empty()
+        && has_few_unacknowledged(world, direct)
         && direct.writes.iter().all(|write| {
             is_in_plan(world, &write.database, &write.node) && write.sent_at_us <= write.acked_at_us
         })
@@ -124,4 +125,28 @@ fn leads_last(last: &Snapshot, database: &str, writes: &[&DirectWrite]) -> bool 
         && writes
             .iter()
             .any(|write| write.node == leader.name && write.timeline == state.timeline)
+}
+
+/// Of each node no more than eight writes, and one a second, are on the primary that nobody was told of.
+fn has_few_unacknowledged(world: &World, direct: &DirectWrites) -> bool {
+    let rows = world
+        .snapshots
+        .last()
+        .and_then(|last| last.direct_writes.as_ref());
+    let Some(rows) = rows else { return true };
+    rows.iter().all(|of| {
+        let same = |row: &&DirectRow| row.database == of.database && row.node == of.node;
+        let own: Vec<&DirectRow> = rows.iter().filter(same).collect();
+        let since = own.iter().map(|row| row.sent_us).min().unwrap_or(0);
+        let until = own.iter().map(|row| row.sent_us).max().unwrap_or(0);
+        let told = |row: &&&DirectRow| {
+            direct.writes.iter().any(|write| {
+                write.database == row.database
+                    && write.node == row.node
+                    && write.sent_us == row.sent_us
+            })
+        };
+        let untold = own.len() - own.iter().filter(told).count();
+        i64::try_from(untold).unwrap() <= 8 + (until - since) / 1_000_000
+    })
 }

@@ -4,15 +4,10 @@ use protocol::OrderId;
 
 use super::{
     balances::{Good, asked, goods, moved},
-    claims::ordered,
+    claims::{operations_of, ordered},
     last, paid_before,
 };
-use crate::{
-    history::{Op, Value},
-    judge::tests::oracle::world::World,
-    outcome::Class,
-    verdict::Label,
-};
+use crate::{history::Op, judge::tests::oracle::world::World, outcome::Class, verdict::Label};
 
 /// What the table asks of one order.
 pub(super) struct Order {
@@ -83,10 +78,9 @@ pub(super) fn order(world: &World, id: OrderId) -> Order {
     let classes: Vec<Class> = checkouts
         .map(|attempt| attempt.complete.as_ref().map_or(Class::Info, |c| c.class))
         .collect();
-    let created = attempts.iter().any(|attempt| {
-        matches!(attempt.invoke.op, Op::CreateOrder { .. })
-            && attempt.value() == Some(Value::Created(id.0))
-    });
+    // Of a create that was told two ids the first counts; that there are two is told of it.
+    let mut creates = operations_of(world, |op| matches!(op, Op::CreateOrder { .. })).into_iter();
+    let created = creates.any(|it| it.made() == Some(id.0));
     let goods = goods(world).into_iter().map(|good| {
         let of = asked(ordered.as_ref(), good);
         let before = if was_paid { of } else { 0 };

@@ -106,7 +106,6 @@ fn faults_are_the_plans(world: &World) -> bool {
         let plan = world.planned.faults.get(fault.place);
         plan.is_some_and(|plan| plan.name == fault.name)
     });
-    // The random shops plan at most one fault, and another one that never is.
     known
         && (0..world.planned.faults.len()).all(|place| {
             let plan = &world.planned.faults[place];
@@ -122,13 +121,30 @@ fn faults_are_the_plans(world: &World) -> bool {
                         return false;
                     };
                     let injected = fault.injected_us;
-                    let soonest = plan.after_ms.saturating_sub(100) * 1000;
-                    injected.is_some_and(|at| soonest <= at && at <= effective)
+                    injected.is_some_and(|at| at <= effective)
+                        && fault
+                            .writable_us
+                            .is_none_or(|at| injected.is_some_and(|it| at >= it))
                         && fault.healed_us.is_none_or(|healed| healed >= effective)
                         && !fault.seen.is_empty()
                         && is_held(plan, fault)
                 })
+                && is_in_its_turn(world, place)
         })
+}
+
+/// It was injected no sooner after those that the plan has before it than the plan says, but for a tenth of a second.
+fn is_in_its_turn(world: &World, place: usize) -> bool {
+    let faults = world.evidence.faults.iter();
+    let before = faults.clone().filter(|fault| fault.place < place);
+    let last_before = before
+        .filter_map(|fault| fault.injected_us)
+        .max()
+        .unwrap_or(0);
+    let own = faults.filter(|fault| fault.place == place);
+    let first = own.filter_map(|fault| fault.injected_us).min();
+    let after = world.planned.faults[place].after_ms.saturating_sub(100) * 1000;
+    first.is_none_or(|first| first >= last_before + after)
 }
 
 fn is_aimed_at(plan: &PlannedFault, target: &str) -> bool {
@@ -146,7 +162,9 @@ fn is_held(plan: &PlannedFault, fault: &FaultEvidence) -> bool {
     let span = fault.healed_us.zip(fault.effective_us);
     let in_its_place = span
         .is_none_or(|(healed, effective)| (healed - effective) + 500_000 >= held.seen_ms * 1000);
-    held.planned_ms == planned_ms && held.until == HeldUntil::Lifted && in_its_place
+    // What ended it where it was seen for all of its time, if nobody found it gone before its time.
+    let lifted = [HeldUntil::Lifted, HeldUntil::TaskEnded, HeldUntil::Unseen];
+    held.planned_ms == planned_ms && lifted.contains(&held.until) && in_its_place
 }
 
 pub(super) fn reads_are_dated_right(world: &World) -> bool {

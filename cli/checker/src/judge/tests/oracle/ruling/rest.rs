@@ -12,6 +12,7 @@ use crate::{
     judge::tests::oracle::world::World,
     outcome::{Broken, Class},
     snapshot::{LaneView, Snapshot},
+    verdict::Budgets,
 };
 
 /// Steps 1 to 3 of the final reads.
@@ -146,34 +147,26 @@ pub(super) fn is_earned(world: &World) -> bool {
         let within = checkouts.filter(|(_, ok)| ok.is_some_and(|at| at >= from && at < to));
         within.count() as u64
     };
-    let budgets = &world.budgets;
-    let faults = &world.evidence.faults;
-    let enough = match &faults[..] {
-        [] => count(0, u64::MAX) >= budgets.ok_before_min,
-        // Several victims of one fault have the same times.
-        [fault, ..] => match (fault.effective_us, fault.healed_us) {
-            (Some(effective), Some(healed)) => {
-                count(0, effective) >= budgets.ok_before_min
-                    && count(effective, healed) >= budgets.ok_during_min
-                    && count(healed, u64::MAX) >= budgets.ok_after_min.max(1)
-            }
-            _ => false,
-        },
+    let (budgets, faults) = (&world.budgets, &world.evidence.faults);
+    let enough = if faults.is_empty() {
+        count(0, u64::MAX) >= budgets.ok_before_min
+    } else {
+        let ended: Option<Vec<(u64, u64)>> = faults
+            .iter()
+            .map(|fault| {
+                Some((
+                    fault.effective_us?,
+                    fault.healed_us?.max(fault.effective_us?),
+                ))
+            })
+            .collect();
+        let times: Vec<u64> = oks
+            .iter()
+            .filter(|(op, _)| op.name() == "checkout")
+            .filter_map(|(_, ok)| *ok)
+            .collect();
+        ended.is_some_and(|spans| is_served_around(&spans, &times, budgets))
     };
-    let effective = faults.iter().all(|fault| {
-        // Or another victim of it was hit under load, at most a second before.
-        let near = |at: u64| {
-            let others = faults.iter().filter(|it| it.place == fault.place);
-            let mut moments = others.filter_map(|it| it.effective_us);
-            moments.any(|it| it <= at && at - it <= 1_000_000 && under_load(world, it))
-        };
-        let under_load = fault.effective_us.is_some_and(near);
-        // Half a second less than planned is as good as planned.
-        let held = fault
-            .held
-            .is_none_or(|held| held.seen_ms + 500 >= held.planned_ms);
-        under_load && fault.missing.is_empty() && held && fault.healed_us.is_some()
-    });
     let covered = !world.initial.users.is_empty()
         && !world.initial.items.is_empty()
         && !last.orders.is_empty()
@@ -189,11 +182,63 @@ pub(super) fn is_earned(world: &World) -> bool {
         && world.initial.sagas.is_empty()
         && each_ok
         && enough
-        && effective
+        && faults_count(world)
         && covered
         && belongs_together(world)
         && replicas::all_is_well(world)
         && direct::is_whole(world)
+}
+
+/// Each fault was seen, for as long as planned, while checkouts were on their way, and was healed.
+fn faults_count(world: &World) -> bool {
+    let faults = &world.evidence.faults;
+    faults.iter().all(|fault| {
+        // Or another victim of it was hit under load, at most a second before.
+        let near = |at: u64| {
+            let others = faults.iter().filter(|it| it.place == fault.place);
+            let mut moments = others.filter_map(|it| it.effective_us);
+            moments.any(|it| it <= at && at - it <= 1_000_000 && under_load(world, it))
+        };
+        let under_load = fault.effective_us.is_some_and(near);
+        // Half a second less than planned is as good as planned.
+        let held = fault
+            .held
+            .is_none_or(|held| held.seen_ms + 500 >= held.planned_ms);
+        under_load && fault.missing.is_empty() && held && fault.healed_us.is_some()
+    })
+}
+
+/// Checkouts were ok before all faults, in the union of their spans, after all of them, and after each healing before the
+/// next fault, where that did not follow within a second.
+fn is_served_around(spans: &[(u64, u64)], oks: &[u64], budgets: &Budgets) -> bool {
+    const SECOND: u64 = 1_000_000;
+    let count = |within: &dyn Fn(u64) -> bool| oks.iter().filter(|at| within(**at)).count() as u64;
+    let first = spans.iter().map(|(from, _)| *from).min().unwrap_or(0);
+    let last = spans.iter().map(|(_, to)| *to).max().unwrap_or(0);
+    // What somebody may still have waited for: another fault was in effect then, or came within a second.
+    let is_over = |healed: u64| {
+        !spans
+            .iter()
+            .any(|(from, to)| *from <= healed + SECOND && healed < *to)
+    };
+    let served = spans
+        .iter()
+        .map(|(_, to)| *to)
+        .filter(|healed| is_over(*healed))
+        .all(|healed| {
+            let next = spans
+                .iter()
+                .map(|(from, _)| *from)
+                .filter(|from| *from > healed)
+                .min();
+            oks.iter()
+                .any(|at| *at >= healed && next.is_none_or(|next| *at < next))
+        });
+    count(&|at| at < first) >= budgets.ok_before_min
+        && count(&|at| spans.iter().any(|(from, to)| (*from..*to).contains(&at)))
+            >= budgets.ok_during_min
+        && count(&|at| at >= last) >= budgets.ok_after_min
+        && served
 }
 
 /// The API was asked for a hundred, or for all. The random shops have fewer, and in them the API denies nothing.

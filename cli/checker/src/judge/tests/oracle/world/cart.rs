@@ -2,7 +2,10 @@
 
 use protocol::{Credits, ItemId, OrderId, Quantity, UserId};
 
-use super::{ITEMS, Shop, price_of};
+use super::{
+    ITEMS,
+    shop::{Shop, price_of},
+};
 use crate::{
     history::{Op, Value},
     outcome::Class,
@@ -93,7 +96,13 @@ pub(super) fn create(shop: &mut Shop, dice: &mut Dice) {
     };
     let class = if told { Class::Ok } else { Class::Info };
     let made = Some(Value::Created(id));
-    shop.attempt(shop.id(), 1, op, Some(class), made);
+    let number = shop.id();
+    shop.attempt(number, 1, op, Some(class), made);
+    if told && dice.percent(25) {
+        // It was sent again, and told again what it made.
+        let made = Some(Value::Created(dice.pick(&[id, id + 2])));
+        shop.attempt(number, 2, op, Some(Class::Ok), made);
+    }
     match op {
         _ if !there => {}
         Op::CreateUser => shop.last.users.push(UserRow {

@@ -332,7 +332,15 @@ fn misread_rows(world: &mut World, dice: &mut Dice, order: OrderId, which: usize
 fn hold(world: &mut World, dice: &mut Dice) {
     let planned_ms = dice.pick(&[15_000, 15_000, 15_000, 15_000, 9_000]);
     let seen_ms = dice.pick(&[0, 14_499, 14_500, 15_000, 15_000, 15_000]);
-    let until = dice.pick(&[HeldUntil::Lifted, HeldUntil::Lifted, HeldUntil::Gone]);
+    let until = dice.pick(&[
+        HeldUntil::Lifted,
+        HeldUntil::Lifted,
+        HeldUntil::TaskEnded,
+        HeldUntil::Unseen,
+        HeldUntil::Gone,
+        HeldUntil::HelperEnded,
+        HeldUntil::RunEnded,
+    ]);
     let heals = dice.percent(80);
     for plan in &mut world.planned.faults {
         plan.held_ms = Some(15_000).filter(|_| dice.percent(90));

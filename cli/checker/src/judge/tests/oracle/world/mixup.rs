@@ -78,7 +78,7 @@ pub(super) fn plan_mix(world: &mut World, dice: &mut Dice) {
 
 /// The evidence of a fault is of another one, or cannot be.
 fn belie_faults(world: &mut World, dice: &mut Dice) {
-    let (which, by_us) = (dice.roll(6), dice.between(0, 1).unsigned_abs());
+    let (which, by_us) = (dice.roll(7), dice.between(0, 1).unsigned_abs());
     for plan in &mut world.planned.faults {
         match which {
             0 => plan.victims = 2,
@@ -92,6 +92,7 @@ fn belie_faults(world: &mut World, dice: &mut Dice) {
             3 => fault.injected_us = None,
             4 => fault.injected_us = fault.effective_us.map(|at| at + by_us),
             5 => fault.healed_us = fault.effective_us.map(|at| at - by_us),
+            6 => fault.writable_us = fault.injected_us.map(|at| at - by_us),
             _ => {}
         }
     }

@@ -337,7 +337,8 @@ fn write_oddly(direct: &mut DirectWrites, dice: &mut Dice) {
 /// What was acknowledged is not all read back, or nobody looked.
 fn misread(world: &mut World, dice: &mut Dice) {
     let which = dice.roll(world.snapshots.len().max(1));
-    match dice.roll(5) {
+    match dice.roll(6) {
+        5 => lose_evidence(world, dice),
         0 => world.evidence.direct_writes = None,
         1 => world.planned.direct_writes = false,
         2 => {
@@ -353,5 +354,20 @@ fn misread(world: &mut World, dice: &mut Dice) {
                 rows.remove(chosen);
             }
         }
+    }
+}
+
+/// More was written to a node than its evidence says.
+fn lose_evidence(world: &mut World, dice: &mut Dice) {
+    let many = dice.pick(&[3, 8, 9, 12]);
+    for read in &mut world.snapshots {
+        let rows = read.direct_writes.iter_mut();
+        rows.for_each(|rows| {
+            rows.extend((0..many).map(|nth| DirectRow {
+                database: "stock".to_owned(),
+                node: "stock-db-2".to_owned(),
+                sent_us: nth * dice.pick(&[1, 130_000]),
+            }));
+        });
     }
 }
