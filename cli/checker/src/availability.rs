@@ -29,7 +29,7 @@ pub struct Availability {
     pub latency: Latency,
     /// Of the served checkouts.
     pub checkout_latency: Latency,
-    /// The longest time without an ok checkout, from the first of them to when the last one was due.
+    /// The longest time without an ok checkout, from when the first of them was due to when the last one was.
     pub longest_gap_ms: u64,
     /// When that gap began.
     pub longest_gap_at_us: u64,
@@ -148,11 +148,11 @@ fn longest_gap(operations: &[Operation]) -> (u64, u64) {
     let checkouts = || operations.iter().filter(|op| is_checkout(op.op));
     let mut ok: Vec<u64> = checkouts().filter_map(|op| op.ok_at_us).collect();
     ok.sort_unstable();
-    // A shop that never comes back has a gap too: it ends where the load does.
-    if let (Some(last_ok), Some(last_due)) = (ok.last(), checkouts().map(|op| op.due_us).max())
-        && last_due > *last_ok
-    {
-        ok.push(last_due);
+    // A shop that is down at first, or never comes back, has a gap too: it begins and ends where the load does.
+    let due = || checkouts().map(|op| op.due_us);
+    if let (Some(first), Some(last)) = (due().min(), due().max()) {
+        ok.insert(0, first.min(ok.first().copied().unwrap_or(first)));
+        ok.push(last.max(ok.last().copied().unwrap_or(last)));
     }
     let gaps = ok.windows(2).map(|pair| (pair[1] - pair[0], pair[0]));
     // The first of several equal ones.

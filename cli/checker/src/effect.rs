@@ -26,8 +26,10 @@ impl fmt::Display for Good {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) good: Good,
-    /// Taken less given back.
+    /// Taken less given back, ever.
     pub(crate) taken: i128,
+    /// What of that was taken before the load.
+    pub(crate) before: i128,
     /// What the order is for; 0 if it has nothing to do with this good.
     pub(crate) ordered: i128,
 }
@@ -43,6 +45,16 @@ pub(crate) struct Seen {
     pub(crate) lines: bool,
 }
 
+/// Whether an order was paid before the ledgers were watched, and as what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PaidBefore<'a> {
+    No,
+    /// As its row was before the load.
+    As(&'a OrderRow),
+    /// Nobody knows what it held then: as it is taken to have been for.
+    AsItIs,
+}
+
 /// An order's effect, over all its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Effect {
@@ -55,7 +67,7 @@ impl Effect {
     pub(crate) fn of(
         ordered: Option<&OrderRow>,
         seen: Seen,
-        paid_before: bool,
+        paid_before: PaidBefore<'_>,
         payments: &[&PaymentMovement],
         stock: &[&StockMovement],
     ) -> Self {
@@ -66,10 +78,17 @@ impl Effect {
                 add(&mut parts, Good::Item(line.item_id), 0, line.quantity);
             }
         }
-        if paid_before {
-            for part in &mut parts {
+        if let PaidBefore::As(row) = paid_before {
+            add(&mut parts, Good::Credit(row.user_id), -row.total_cost, 0);
+            for line in &row.lines {
+                add(&mut parts, Good::Item(line.item_id), -line.quantity, 0);
+            }
+        }
+        for part in &mut parts {
+            if let PaidBefore::AsItIs = paid_before {
                 part.taken = part.ordered;
             }
+            part.before = part.taken;
         }
         for movement in payments {
             let good = Good::Credit(movement.user_id);
@@ -109,6 +128,7 @@ fn add(parts: &mut Vec<Part>, good: Good, delta: i64, ordered: i64) {
         None => parts.push(Part {
             good,
             taken,
+            before: 0,
             ordered,
         }),
     }

@@ -1,7 +1,7 @@
 use crate::{
     book::class_of,
     history::{Attempt, History, Op},
-    outcome::{Class, Kind},
+    outcome::Class,
 };
 
 /// One logical operation: all of its attempts together, as its client lived through them.
@@ -76,20 +76,13 @@ impl Operation {
         self.ended_us = self.ended_us.map(|at| at.max(complete.at_us));
         let status = complete.status.unwrap_or_default();
         self.server_error |= (500..=599).contains(&status);
-        let rejected = class == Class::Fail && is_rejection(attempt.invoke.op, status);
+        // A refusal of the shop's own says why; whatever else answers with a 4xx serves nobody.
+        let rejected = class == Class::Fail && complete.refusal.is_some();
         if class == Class::Ok {
             self.ok_at_us.get_or_insert(complete.at_us);
         }
         if class == Class::Ok || rejected {
             self.served_at_us.get_or_insert(complete.at_us);
         }
-    }
-}
-
-/// Whether a failed attempt was answered by the shop itself. A read's class says no more than "not ok".
-fn is_rejection(op: Op, status: u16) -> bool {
-    match op.kind() {
-        Kind::Write => status != 0,
-        Kind::Read => (400..=499).contains(&status) && !matches!(status, 408 | 425 | 429),
     }
 }

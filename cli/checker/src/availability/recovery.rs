@@ -23,7 +23,10 @@ pub(super) fn all(operations: &[Operation], evidence: &Evidence) -> Vec<Recovery
         .iter()
         .enumerate()
         .map(|(at, (effective_us, fault))| {
-            let next_us = faults.get(at + 1).map_or(load_end_us, |(next, _)| *next);
+            // Its other victims are a part of it.
+            let mut later = faults[at + 1..].iter();
+            let next = later.find(|(_, next)| next.place != fault.place);
+            let next_us = next.map_or(load_end_us, |(next, _)| *next);
             let watch = Watch {
                 from_us: *effective_us,
                 to_us: next_us.clamp(*effective_us, load_end_us.max(*effective_us)),

@@ -1,3 +1,5 @@
+use protocol::saga::RefusalCode;
+
 use super::measure;
 use crate::{
     evidence::{Evidence, Expected, FaultEvidence},
@@ -39,7 +41,7 @@ fn history(seconds: u64, answer: Answer) -> History {
                 class,
                 status,
                 broken,
-                refusal: None,
+                refusal: (status == Some(400)).then_some(RefusalCode::OutOfStock),
                 value: None,
             }),
         }
@@ -152,6 +154,43 @@ fn a_rejection_is_served_and_a_broken_connection_is_not() {
     );
     assert_eq!((found.offered, found.served), (1000, 667));
     assert_eq!(found.checkout_server_errors, 0);
+}
+
+#[test]
+fn an_answer_that_refuses_without_saying_why_serves_nobody() {
+    let mut history = history(10, |due_ms| Ok((4, if due_ms < 5_000 { 200 } else { 400 })));
+    let answers = history.attempts.iter_mut();
+    answers
+        .filter_map(|it| it.complete.as_mut())
+        .for_each(|it| it.refusal = None);
+    let found = measure(&history, &Evidence::default());
+    assert_eq!((found.offered, found.served), (1000, 500));
+}
+
+#[test]
+fn a_shop_that_is_down_at_first_has_a_gap() {
+    let late = |due_ms| {
+        if due_ms < 8_000 {
+            Err(Broken::TimedOut)
+        } else {
+            Ok((4, 200))
+        }
+    };
+    let found = measure(&history(20, late), &Evidence::default());
+    assert_eq!((found.longest_gap_ms, found.longest_gap_at_us), (8_004, 0));
+}
+
+#[test]
+fn the_victims_of_one_fault_are_watched_together() {
+    let mut evidence = fault(10_000);
+    let mut other = evidence.faults[0].clone();
+    other.target = "stock-db-1".to_owned();
+    other.effective_us = Some(10_011_000);
+    evidence.faults.push(other);
+    let found = measure(&history(40, |_| Ok((4, 200))), &evidence);
+    let watched: Vec<u64> = found.recoveries.iter().map(|it| it.watched_ms).collect();
+    assert_eq!(watched, [29_990, 29_979]);
+    assert_eq!(found.recoveries[0].recovery_ms, Some(0));
 }
 
 #[test]

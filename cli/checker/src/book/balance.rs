@@ -51,7 +51,7 @@ impl<Id> Balance<Id> {
     fn take(&mut self, order: &OrderFacts<'_>, part: &Part) {
         self.exists = true;
         self.orders.push(order.order_id);
-        self.ledger += part.taken - if order.paid_before { part.ordered } else { 0 };
+        self.ledger += part.taken - part.before;
         if order.is_newly_paid() {
             self.ordered += part.ordered;
         }

@@ -10,7 +10,7 @@ use protocol::{ItemId, UserId};
 
 use super::{Claims, Misfit};
 use crate::{
-    effect::{Effect, Seen},
+    effect::{Effect, PaidBefore, Seen},
     snapshot::{OrderRow, PaymentMovement, StockMovement},
 };
 
@@ -86,13 +86,13 @@ impl<'s> Voices<'s, '_> {
     }
 
     fn effect(&self, ordered: Option<&OrderRow>) -> Effect {
-        Effect::of(
-            ordered,
-            self.seen,
-            self.paid_before,
-            self.payments,
-            self.stock,
-        )
+        let known = self.claims.as_ref().and_then(|claims| claims.known);
+        let paid_before = match known {
+            _ if !self.paid_before => PaidBefore::No,
+            Some(row) => PaidBefore::As(row),
+            None => PaidBefore::AsItIs,
+        };
+        Effect::of(ordered, self.seen, paid_before, self.payments, self.stock)
     }
 
     /// What was prepared and acknowledged.

@@ -1,7 +1,7 @@
 use protocol::OrderId;
 
 use super::{
-    Addition, Claims, Creation, OrderFacts, Prices, Write, class_of, existence,
+    Addition, Claims, Creation, OrderFacts, Prices, Write, acked_us, class_of, existence,
     reading::{Reading, Voices},
 };
 use crate::{
@@ -72,6 +72,16 @@ impl<'a> Sources<'a> {
         paid_before.extend(&initial.paid_orders);
         paid_before.sort();
         paid_before.dedup();
+        let closed = closed(&checkouts);
+        additions.retain(|it: &Addition| {
+            let was_open = |sent_us: u64| {
+                let at = closed.binary_search_by_key(&it.order, |(order, _)| *order);
+                at.is_err() || at.is_ok_and(|at| sent_us < closed[at].1)
+            };
+            let may_be =
+                paid_before.binary_search(&it.order).is_err() && it.sent_us.is_none_or(was_open);
+            it.acked_us.is_some() || may_be
+        });
         let payments = last.payment_movements.iter();
         let mut payments: Vec<_> = payments
             .filter(|movement| movement.movement_id > initial.payment_watermark)
@@ -206,6 +216,14 @@ impl<'a> Sources<'a> {
             prices: &self.prices,
         })
     }
+}
+
+/// When each order that was paid was so at the latest: when the first ok answer to a checkout of it was there. What is
+/// sent for it afterwards is refused, or changes nothing. Ascending by order, as the checkouts are.
+fn closed(checkouts: &[&Attempt]) -> Vec<(OrderId, u64)> {
+    let of_orders = checkouts.chunk_by(|a, b| order_of(a) == order_of(b));
+    let closed = of_orders.filter_map(|own| Some((order_of(own.first()?), acked_us(own)?)));
+    closed.collect()
 }
 
 impl<'s, 'a> Stretches<'s, 'a> {

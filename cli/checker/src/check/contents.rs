@@ -8,9 +8,10 @@ use protocol::{ItemId, OrderId, UserId};
 use super::{Finding, Looked, Scene};
 use crate::{
     book::{OrderFacts, Prices, Sight, duplicates, stranger_items, stranger_users},
+    contents::Digest,
     explain::{list, seconds},
-    history::Op,
-    snapshot::{Subject, Witnesses},
+    history::{Attempt, Op, Value},
+    snapshot::{OrderRow, Subject, Witnesses},
     verdict::Label,
 };
 
@@ -25,13 +26,33 @@ pub(super) fn find(order: &OrderFacts<'_>) -> Option<Finding> {
         return Some(Finding::of_order(Label::Altered, order, contradiction));
     }
     let claims = order.claims.as_ref()?;
-    let wrong = order
-        .reads
-        .iter()
-        .find(|read| claims.sight(read) == Sight::Wrong)?;
-    let at = seconds(wrong.invoke.sent_us);
-    let contradiction = format!("a read at {at} saw an owner, lines or a cost that it never had");
-    Some(Finding::of_order(Label::Altered, order, contradiction))
+    let final_contents = order.row.map(OrderRow::contents);
+    order.reads.iter().find_map(|read| {
+        let saw = match claims.sight(read) {
+            Sight::Wrong => "an owner, lines or a cost that it never had",
+            // What is paid is closed: it may hold nothing else later.
+            Sight::Right
+                if final_contents.is_some_and(|is| saw_paid(read).is_some_and(|saw| saw != is)) =>
+            {
+                "it paid, and with another owner, other lines or another cost than it has now"
+            }
+            Sight::Right | Sight::Stale | Sight::Unclear => return None,
+        };
+        let at = seconds(read.invoke.sent_us);
+        let contradiction = format!("a read at {at} saw {saw}");
+        Some(Finding::of_order(Label::Altered, order, contradiction))
+    })
+}
+
+/// What a read saw of an order that was paid then.
+fn saw_paid(read: &Attempt) -> Option<Digest> {
+    match read.value() {
+        Some(Value::Order {
+            paid: true,
+            contents,
+        }) => Some(contents),
+        _ => None,
+    }
 }
 
 /// Whether something moved for an order that has no row and that no client ever named. A create whose client was told

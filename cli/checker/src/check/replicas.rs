@@ -173,6 +173,10 @@ fn compare_rows(
         looked.undecided = Some(format!("{} cannot be compared: {why}", standby.name));
         return;
     }
+    if alone::unfit(primary, standby).is_some() {
+        // Said already. Positions on two timelines have no order, and who does not stream has not caught up.
+        return;
+    }
     for table in differing {
         let differs = |snapshot: &Snapshot| {
             let lead = same_node(snapshot, database, &primary.name);
@@ -185,14 +189,18 @@ fn compare_rows(
                 "table {table} of {} is another than on {} at one final read alone",
                 standby.name, primary.name
             ));
-        } else if is_stable(scene, database, &primary.name, table) {
+        } else if primary.digest(table).is_some()
+            && is_stable(scene, database, &primary.name, table)
+            && is_stable(scene, database, &standby.name, table)
+        {
             let contradiction = describe(primary, standby, table);
             looked
                 .findings
                 .push(finding(Label::Diverged, database, contradiction));
         } else {
             looked.undecided = Some(format!(
-                "table {table} of the {database} database was written between the final reads"
+                "table {table} of the {database} database was written between the final reads, or on {} only",
+                standby.name
             ));
         }
     }
@@ -270,11 +278,12 @@ fn differing<'a>(primary: &'a NodeView, standby: &'a NodeView) -> Vec<&'a str> {
     tables
 }
 
-/// Whether a standby streamed at every final read and had replayed no more at the last than at the first,
-/// although each of them gave it time to catch up.
+/// Whether a standby streamed at every final read of a whole stack and had replayed no more at the last than at the
+/// first, although each of them gave it time to catch up. A fault that is still there may hold it back.
 fn stands_still(scene: &Scene<'_>, database: &str, standby: &NodeView) -> bool {
     let snapshots = scene.run.snapshots;
-    standby.replayed.is_some()
+    scene.run.evidence.settle.is_healthy()
+        && standby.replayed.is_some()
         && snapshots.len() > 1
         && snapshots.iter().all(|snapshot| {
             same_node(snapshot, database, &standby.name).is_some_and(|node| {
@@ -284,12 +293,13 @@ fn stands_still(scene: &Scene<'_>, database: &str, standby: &NodeView) -> bool {
         })
 }
 
-/// Whether the primary held the same at every final read, so that a standby had no excuse.
-fn is_stable(scene: &Scene<'_>, database: &str, primary: &str, table: &str) -> bool {
+/// Whether a node held the same at every final read: a standby that differs from such a primary has no excuse, if what it
+/// holds is no passing state either. A table that it lacks, it lacked at every read.
+fn is_stable(scene: &Scene<'_>, database: &str, node: &str, table: &str) -> bool {
     let snapshots = scene.run.snapshots;
     let mut digests = snapshots
         .iter()
-        .map(|snapshot| same_node(snapshot, database, primary)?.digest(table));
+        .map(|snapshot| Some(same_node(snapshot, database, node)?.digest(table)));
     let first = digests.next().flatten();
     snapshots.len() > 1 && first.is_some() && digests.all(|digest| digest == first)
 }

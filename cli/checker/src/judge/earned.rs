@@ -10,7 +10,7 @@ use crate::{
     explain::seconds,
     history::{History, Miscount},
     snapshot::Snapshot,
-    verdict::Verdict,
+    verdict::{Budgets, Verdict},
 };
 
 mod faults;
@@ -57,6 +57,7 @@ pub(super) fn shortcomings(
     found.extend(writers::gaps(run).into_iter().map(unknown));
     found.extend(under_load::faults(run).into_iter().map(unknown));
     found.extend(under_load::counts(run, operations).into_iter().map(unknown));
+    found.extend(recoveries(run.budgets, availability));
     let slow = budgets(run, availability).into_iter();
     let slow = slow.chain(late(run.planned, run.evidence));
     found.extend(slow.map(|reason| (Verdict::Slo, reason)));
@@ -159,12 +160,11 @@ fn late(planned: &Planned, evidence: &Evidence) -> Vec<String> {
     reasons
 }
 
-/// What was slower or less available than allowed.
-fn budgets(run: &Run<'_>, availability: &Availability) -> Vec<String> {
-    let budgets = run.budgets;
+/// What came back later than allowed. Where the next fault, or the load's end, came before the budget was over, nobody knows.
+fn recoveries(budgets: &Budgets, availability: &Availability) -> Vec<(Verdict, String)> {
     let mut reasons = Vec::new();
     for recovery in &availability.recoveries {
-        let fault = &recovery.fault;
+        let (fault, watched) = (&recovery.fault, recovery.watched_ms);
         for (what, took, max) in [
             ("recovery", recovery.recovery_ms, budgets.recovery_ms_max),
             (
@@ -173,20 +173,31 @@ fn budgets(run: &Run<'_>, availability: &Availability) -> Vec<String> {
                 budgets.first_checkout_ms_max,
             ),
         ] {
-            match (took, max) {
-                (Some(took), Some(max)) if took > max => {
-                    reasons.push(format!("{fault}: {what} took {took} ms, of at most {max}"));
-                }
-                (None, Some(max)) => {
-                    let watched = recovery.watched_ms;
-                    reasons.push(format!(
-                        "{fault}: {what} took > {watched} ms, of at most {max}"
-                    ));
-                }
-                (_, None) | (Some(_), Some(_)) => {}
+            let Some(max) = max else { continue };
+            match took {
+                Some(took) if took > max => reasons.push((
+                    Verdict::Slo,
+                    format!("{fault}: {what} took {took} ms, of at most {max}"),
+                )),
+                Some(_) => {}
+                None if watched > max => reasons.push((
+                    Verdict::Slo,
+                    format!("{fault}: {what} took > {watched} ms, of at most {max}"),
+                )),
+                None => reasons.push((
+                    Verdict::Unknown,
+                    format!("{fault}: {what} was watched for {watched} ms, and may take {max}"),
+                )),
             }
         }
     }
+    reasons
+}
+
+/// What was less available than allowed.
+fn budgets(run: &Run<'_>, availability: &Availability) -> Vec<String> {
+    let budgets = run.budgets;
+    let mut reasons = Vec::new();
     let gap = availability.longest_gap_ms;
     if let Some(max) = budgets.gap_ms_max
         && gap > max

@@ -1,6 +1,6 @@
 //! Writes a history operation by operation.
 
-use protocol::{Credits, ItemId, OrderId, Quantity, UserId};
+use protocol::{Credits, ItemId, OrderId, Quantity, UserId, saga::RefusalCode};
 
 use super::{
     Case,
@@ -39,6 +39,7 @@ impl Load {
             let complete = attempt.complete.as_mut().unwrap();
             complete.attempt = number;
             complete.class = *class;
+            complete.refusal = (*class == Class::Fail).then_some(RefusalCode::OutOfStock);
             complete.status = answer.ok();
             complete.broken = answer.err();
             self.attempts.push(attempt);

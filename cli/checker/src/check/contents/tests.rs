@@ -2,7 +2,7 @@ use protocol::{ItemId, OrderId, UserId};
 
 use crate::{
     history::{Op, Value},
-    snapshot::Subject,
+    snapshot::{OrderLine, Subject},
     testing::{Case, Told},
     verdict::{Label, Verdict},
 };
@@ -295,4 +295,65 @@ fn a_line_of_no_pieces_is_altered() {
     let open = case.open();
     case.hold(open, &[(2, 1), (3, 2), (4, 0)]);
     assert_eq!(case.order_labels(), [(open, Label::Altered)]);
+}
+
+#[test]
+fn what_was_asked_for_after_an_order_was_paid_explains_nothing_that_was_charged() {
+    for (lines, late, label) in [
+        (&[(2, 2)][..], ItemId(2), Label::DoubleLine),
+        (&[(2, 1), (3, 1)], ItemId(3), Label::Altered),
+    ] {
+        let mut case = Case::with_carts();
+        let (order, user) = (OrderId(1_000_000_003), UserId(2));
+        case.create_order(order, user);
+        case.add_item(order, ItemId(2), 1, Told::Ok);
+        case.hold(order, lines);
+        let mut early = case.clone();
+        case.buy(order);
+        case.add_item(order, late, 1, Told::Nothing);
+        assert_eq!(case.order_labels(), [(order, label)]);
+        early.add_item(order, late, 1, Told::Nothing);
+        early.buy(order);
+        assert_eq!(early.order_labels(), []);
+    }
+}
+
+#[test]
+fn an_order_that_was_read_as_paid_may_hold_nothing_else_later() {
+    let mut case = Case::with_carts();
+    let bought = case.bought();
+    // Each row may have been: one of the additions is unknown.
+    let row = case.final_row(bought);
+    case.hold(bought, &[(2, 1), (3, 6)]);
+    case.read_as_it_is(bought);
+    case.alter(bought, |now| *now = row.clone());
+    assert_eq!(case.order_labels(), [(bought, Label::Altered)]);
+}
+
+#[test]
+fn an_order_that_was_paid_before_the_load_was_paid_as_it_was_then() {
+    let mut case = Case::legal();
+    let order = case.idle();
+    // It was read while it was not paid.
+    let attempts = &mut case.history.attempts;
+    attempts.retain(|it| it.invoke.op != Op::FindOrder { order });
+    for (id, it) in (0..).zip(attempts.iter_mut()) {
+        it.invoke.id = id;
+        it.complete.as_mut().unwrap().id = id;
+    }
+    let before = case.initial.orders.iter_mut();
+    before.for_each(|row| row.paid |= row.order_id == order);
+    case.alter(order, |row| row.paid = true);
+    assert_eq!(case.labels(), []);
+    case.add_item(order, ItemId(7), 1, Told::Ok);
+    case.alter(order, |row| {
+        let more = OrderLine {
+            item_id: ItemId(7),
+            quantity: 1,
+            price: 5,
+        };
+        row.lines = row.lines.iter().copied().chain([more]).collect();
+        row.total_cost += 5;
+    });
+    assert_eq!(case.order_labels(), [(order, Label::Torn)]);
 }

@@ -39,6 +39,37 @@ fn a_standby_that_streams_and_stands_still_has_diverged() {
 }
 
 #[test]
+fn nothing_follows_from_what_a_node_holds_that_is_no_fit_standby_or_is_held_back() {
+    let other = |node: &mut NodeView| node.tables[0].digest = "other".to_owned();
+    for change in [
+        (|node| node.state.as_mut().unwrap().streaming = false) as fn(&mut NodeView),
+        |node| node.state.as_mut().unwrap().timeline = 0,
+        |node| node.state.as_mut().unwrap().role = Role::Starting,
+        |node| node.replayed = None,
+    ] {
+        let mut case = changed(2, 2, change);
+        for read in &mut case.snapshots {
+            other(&mut read.databases[1].nodes[2]);
+        }
+        assert_eq!(case.labels(), []);
+        assert_eq!(case.judge().verdict, Verdict::Unknown);
+    }
+    let mut held_back = late();
+    held_back.evidence.settle.faults_healed = false;
+    assert_eq!(held_back.labels(), []);
+}
+
+#[test]
+fn a_difference_that_passes_is_undecided() {
+    let mut case = Case::legal();
+    for (read, digest) in case.snapshots.iter_mut().zip(["one", "another"]) {
+        read.databases[1].nodes[2].tables[0].digest = digest.to_owned();
+    }
+    assert_eq!(case.labels(), []);
+    assert_eq!(case.judge().verdict, Verdict::Unknown);
+}
+
+#[test]
 fn a_late_standby_that_may_still_catch_up_is_undecided() {
     let mut cases = [late(), late(), late(), late(), late()];
     let first = |case: &mut Case, change: fn(&mut NodeView)| {

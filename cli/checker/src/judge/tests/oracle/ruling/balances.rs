@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use protocol::{ItemId, OrderId, UserId};
 
 use super::{
-    claims::{operations, ordered},
+    claims::{operations, ordered, prepared},
     last,
     order::class_of,
     order_ids, paid_before, watermarks,
@@ -108,6 +108,11 @@ pub(super) fn goods(world: &World) -> BTreeSet<Good> {
         }
     }
     for id in order_ids(world) {
+        // What was paid before took what its row said then.
+        if let Some(order) = prepared(world, id).filter(|_| paid_before(world, id)) {
+            goods.insert(Good::Credit(order.user_id));
+            goods.extend(order.lines.iter().map(|line| Good::Pieces(line.item_id)));
+        }
         if let Some(order) = ordered(world, id) {
             goods.insert(Good::Credit(order.user_id));
             goods.extend(order.lines.iter().map(|line| Good::Pieces(line.item_id)));

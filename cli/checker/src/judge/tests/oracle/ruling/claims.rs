@@ -100,15 +100,30 @@ pub(super) fn additions(world: &World, id: OrderId) -> Vec<Addition> {
             order,
             item,
             quantity,
-        } if order == id && it.class() != Class::Fail => Some(Addition {
-            item,
-            quantity: quantity.0,
-            sent: it.sent(),
-            acked: it.acked(),
-        }),
+        } if order == id && it.class() != Class::Fail && may_count(world, id, it) => {
+            Some(Addition {
+                item,
+                quantity: quantity.0,
+                sent: it.sent(),
+                acked: it.acked(),
+            })
+        }
         _ => None,
     });
     own.collect()
+}
+
+/// It was acknowledged; or it was sent before its order is known to have been paid, which closes an order.
+fn may_count(world: &World, id: OrderId, it: &Logical<'_>) -> bool {
+    let checkouts = world.history.attempts.iter();
+    let paid = checkouts
+        .filter(|own| own.invoke.op == (Op::Checkout { order: id }) && own.class() == Class::Ok)
+        .filter_map(|own| Some(own.complete.as_ref()?.at_us));
+    let was_open = || {
+        paid.min()
+            .is_none_or(|paid| it.sent() < paid || it.sent() == u64::MAX)
+    };
+    it.acked().is_some() || (!paid_before(world, id) && was_open())
 }
 
 pub(super) fn prepared(world: &World, id: OrderId) -> Option<&OrderRow> {

@@ -30,9 +30,24 @@ pub(super) fn label(world: &World, id: OrderId) -> Option<Label> {
     if is_known_to_ledgers_alone(world, id) {
         return Some(Label::Altered);
     }
+    // What is paid is closed: it may hold nothing else later.
+    let changed = |read: &Attempt| match (read.value(), row) {
+        (
+            Some(Value::Order {
+                paid: true,
+                contents,
+            }),
+            Some(row),
+        ) => contents != row.contents(),
+        _ => false,
+    };
     let wrong = reads(world, id)
         .into_iter()
-        .any(|read| saw(world, id, read) == Some(Saw::Never));
+        .any(|read| match saw(world, id, read) {
+            Some(Saw::Never) => true,
+            Some(Saw::Possible) => changed(read),
+            Some(Saw::Former) | None => false,
+        });
     wrong.then_some(Label::Altered)
 }
 

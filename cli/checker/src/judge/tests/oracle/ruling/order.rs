@@ -4,7 +4,7 @@ use protocol::OrderId;
 
 use super::{
     balances::{Good, asked, goods, moved},
-    claims::{operations_of, ordered},
+    claims::{self, operations_of, ordered},
     last, paid_before,
 };
 use crate::{history::Op, judge::tests::oracle::world::World, outcome::Class, verdict::Label};
@@ -83,7 +83,8 @@ pub(super) fn order(world: &World, id: OrderId) -> Order {
     let created = creates.any(|it| it.made() == Some(id.0));
     let goods = goods(world).into_iter().map(|good| {
         let of = asked(ordered.as_ref(), good);
-        let before = if was_paid { of } else { 0 };
+        let then = claims::prepared(world, id).or(ordered.as_ref());
+        let before = if was_paid { asked(then, good) } else { 0 };
         (good, before + moved(world, id, good), of)
     });
     Order {

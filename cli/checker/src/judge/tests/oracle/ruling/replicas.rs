@@ -137,7 +137,10 @@ fn is_parted_twice(world: &World, database: &str, primary: &NodeView, standby: &
 
 /// A standby has not caught up, and has had the time for it: at each final read it streamed, and replayed nothing.
 fn stands_still(world: &World, database: &str, standby: &NodeView) -> bool {
-    world.snapshots.len() > 1
+    let settle = &world.evidence.settle;
+    let whole = settle.load_stopped && settle.faults_healed && settle.converged;
+    whole
+        && world.snapshots.len() > 1
         && standby.replayed.is_some()
         && world.snapshots.iter().all(|read| {
             node(read, database, &standby.name).is_some_and(|then| {
@@ -148,11 +151,23 @@ fn stands_still(world: &World, database: &str, standby: &NodeView) -> bool {
         })
 }
 
+/// It is in recovery, streams, on no earlier timeline than its primary, and says how far it is.
+fn follows(primary: &NodeView, standby: &NodeView) -> bool {
+    standby.in_recovery == Some(true)
+        && standby.replayed.is_some()
+        && account(standby).is_some_and(|state| {
+            state.role == Role::Standby && state.streaming && state.timeline >= timeline(primary)
+        })
+}
+
 /// Its rows are read as a standby's, and in two reads they are not the primary's, which meanwhile did not change.
 fn holds_other_rows(world: &World, database: &str, primary: &NodeView, standby: &NodeView) -> bool {
     let comparable = standby.error.is_none() || stands_still(world, database, standby);
-    let is_standby = standby.in_recovery == Some(true);
-    if !comparable || !is_standby || primary.tables.is_empty() || standby.tables.is_empty() {
+    if !comparable
+        || !follows(primary, standby)
+        || primary.tables.is_empty()
+        || standby.tables.is_empty()
+    {
         return false;
     }
     fn of<'a>(
@@ -169,9 +184,15 @@ fn holds_other_rows(world: &World, database: &str, primary: &NodeView, standby: 
             .snapshots
             .iter()
             .all(|read| of(read, database, &primary.name, table) == Some(ours));
-        ours != digest_of(standby, table)
+        let theirs = digest_of(standby, table);
+        let lasts = world
+            .snapshots
+            .iter()
+            .all(|read| of(read, database, &standby.name, table) == Some(theirs));
+        ours != theirs
             && ours.is_some()
             && is_stable
+            && lasts
             && is_seen_twice(world, |read| {
                 let lead = of(read, database, &primary.name, table);
                 let follower = of(read, database, &standby.name, table);
